@@ -1,0 +1,1 @@
+"""Trust: keys, signed documents, permits, sealing and everything an auditor of cryptography reads."""

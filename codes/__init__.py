@@ -1,0 +1,1 @@
+"""The words of the network: numbers, codes and code tables, all pure."""

@@ -1,0 +1,1 @@
+"""Sekisho, the gateway: the running service and its command line."""

@@ -1,0 +1,1 @@
+"""The network's core and the resident-network stand-in: reference roles."""

@@ -1,0 +1,1 @@
+"""States and decisions of the gateway, pure."""

@@ -1,0 +1,1 @@
+"""Shared by listeners and core: limits, caller identity, problem documents."""

@@ -1,0 +1,1 @@
+"""HTTP we answer: one folder a trust zone, which never import each other."""

@@ -1,0 +1,1 @@
+"""The back-office zone: inquiries and replicas in, answers out."""

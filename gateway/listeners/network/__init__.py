@@ -1,0 +1,1 @@
+"""The network zone: what the core and other gateways send."""

@@ -1,0 +1,1 @@
+"""The operations zone: live, ready, metrics."""

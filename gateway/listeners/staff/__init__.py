@@ -1,0 +1,1 @@
+"""The staff zone: people who approve, review and switch."""

@@ -1,0 +1,1 @@
+"""HTTP we call: lanes, the core, peers; all bounded."""

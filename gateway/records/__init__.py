@@ -1,0 +1,1 @@
+"""The tamper-evident log, pure: entry, tree, note, proof, verification."""

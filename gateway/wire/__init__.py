@@ -1,0 +1,1 @@
+"""Message shapes: JSON to types and back, with size limits."""
