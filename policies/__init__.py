@@ -1,1 +1,1 @@
-"""May this be asked, may this go out: the law as data and the decision, all pure."""
+"""May this be asked, may this go out: the law's table as dated facts; pure."""
