@@ -1,0 +1,105 @@
+"""What goes into the writer and what comes out: drafts, recorded entries, typed refusals."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from gateway.errors import ConflictError, UnavailableError, UnknownResultError
+from gateway.records.tiles import Extension
+from gateway.storage.effects import Effect
+
+
+def new_id() -> str:
+    """Return 128 fresh random bits as lower-case hex: an entry, permit, message or inquiry id."""
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchColumns:
+    """What an entry can be found by.
+
+    `subject` (the raw network code), `staff` and `system` are stored as HMAC under keys of the
+    month, the rest in clear.
+    """
+
+    subject: bytes | None = field(default=None, repr=False)
+    staff: str | None = field(default=None, repr=False)
+    system: str | None = field(default=None, repr=False)
+    outcome: str | None = None
+    counterparty: str | None = None
+    procedure: str | None = None
+    information: str | None = None
+    permit_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An entry to be recorded, with everything that becomes true by it.
+
+    `members` go into the public part beside the common ones (v, id, kind, time, organisation,
+    slot, private); `private` is sealed under the month's key. `gate_version` is the version the
+    decision was made on (None: it depends on nothing the gate guards). `changes_gate` marks a
+    change that every later statement must honour.
+    """
+
+    kind: str
+    members: Mapping[str, object] = field(repr=False)
+    private: Mapping[str, object] = field(repr=False)
+    search: SearchColumns = SearchColumns()
+    effects: tuple[Effect, ...] = field(default=(), repr=False)
+    gate_version: int | None = None
+    changes_gate: bool = False
+    entry_id: str = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """An entry that is durably committed and stands under a signed checkpoint."""
+
+    entry_id: str
+    entry: bytes = field(repr=False)
+    leaf_hash: bytes
+    slot: int
+    index: int
+    size: int
+    checkpoint: str = field(repr=False)
+    time: str
+    extension: Extension = field(repr=False, compare=False)
+
+
+class EffectRefusedError(ConflictError):
+    """An effect of the entry was refused, so there is no entry; `kind` says which effect."""
+
+    problem = "effect-refused"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"effect {kind} refused")
+        self.kind = kind
+
+
+class StaleDecisionError(ConflictError):
+    """The gate has moved since the decision was made; decide again (PROTOCOL §4)."""
+
+    problem = "stale-decision"
+
+
+class EntryRefusedError(ConflictError):
+    """The database refused this entry alone; its neighbours were recorded."""
+
+    problem = "entry-refused"
+
+
+class SlotStoppedError(UnknownResultError):
+    """The writer's slot has stopped after an unknown result; nothing more goes into it."""
+
+    problem = "slot-stopped"
+
+
+class NoFreeSlotError(UnavailableError):
+    """Every slot is held by another worker or frozen."""
+
+    problem = "no-free-slot"
+
+
+Outcome: TypeAlias = Recorded | EffectRefusedError | StaleDecisionError | EntryRefusedError
