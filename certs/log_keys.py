@@ -1,4 +1,4 @@
-"""Keys that sign a record log: the log's own pair and the witness key, nothing else is signed by them.
+"""Keys that sign a record log: its own pair and the witness key, used for nothing else.
 
 Private halves print masked. Verifying raises; it never answers with a boolean.
 """
@@ -85,7 +85,7 @@ class LogSigner:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        """Return the pair of these 64 bytes (Ed25519 seed ‖ ML-DSA seed), else `KeyMaterialError`."""
+        """Return the pair of 64 bytes (Ed25519 seed ‖ ML-DSA seed), else `KeyMaterialError`."""
         ed25519_seed, mldsa44_seed = split_seeds(raw)
         return cls(
             Ed25519PrivateKey.from_private_bytes(ed25519_seed),
