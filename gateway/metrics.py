@@ -1,0 +1,159 @@
+"""What the gateway counts, in one place: prefix sekisho_, base units, nothing about a person.
+
+Labels hold what this program or the directory names (listeners, routes, kinds, peers), never
+what a caller chose. Workers keep their values in files (prometheus_client's multiprocess mode):
+whoever starts a process of the gateway calls `prepare_directory` and sets
+PROMETHEUS_MULTIPROC_DIR before this module is imported in it.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_ITEMS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+# Listeners.
+HTTP_REQUESTS: Final = Counter(
+    "sekisho_http_requests",
+    "Requests answered.",
+    ["listener", "method", "route", "status"],
+)
+HTTP_SECONDS: Final = Histogram(
+    "sekisho_http_request_seconds",
+    "From the request's headers to its response.",
+    ["listener", "route"],
+    buckets=_SECONDS,
+)
+HTTP_PROBLEMS: Final = Counter(
+    "sekisho_http_problems", "Problem documents answered.", ["listener", "problem"]
+)
+HTTP_CONNECTIONS: Final = Gauge(
+    "sekisho_http_connections",
+    "Open connections.",
+    ["listener"],
+    multiprocess_mode="livesum",
+)
+HTTP_CONNECTIONS_REFUSED: Final = Counter(
+    "sekisho_http_connections_refused",
+    "Connections closed by a limit or in the handshake.",
+    ["listener", "reason"],
+)
+
+# Log lines.
+LOG_LINES: Final = Counter("sekisho_log_lines", "Log lines written.", ["level"])
+LOG_FIELDS_DROPPED: Final = Counter(
+    "sekisho_log_fields_dropped", "Fields left out of log lines: not on the allow-list."
+)
+
+# Processes.
+WORKERS_READY: Final = Gauge(
+    "sekisho_workers_ready",
+    "Workers that say they are ready.",
+    multiprocess_mode="mostrecent",
+)
+WORKERS_WANTED: Final = Gauge(
+    "sekisho_workers_wanted", "Workers there should be.", multiprocess_mode="mostrecent"
+)
+WORKER_RESTARTS: Final = Counter("sekisho_worker_restarts", "Workers started again after a death.")
+
+# Exchanges.
+INQUIRIES: Final = Counter("sekisho_inquiries", "Inquiries that came to an end.", ["outcome"])
+PROVISIONS: Final = Counter("sekisho_provisions", "Items of provision answered.", ["outcome"])
+PERMITS: Final = Counter("sekisho_permits", "Permit requests decided by the core.", ["outcome"])
+SECURITY_EVENTS: Final = Counter(
+    "sekisho_security_events", "What was refused before it was authentic.", ["listener", "kind"]
+)
+
+# Lanes (PROTOCOL §3).
+LANE_ITEMS: Final = Histogram(
+    "sekisho_lane_message_items", "Items that travelled together.", ["peer"], buckets=_ITEMS
+)
+LANE_SECONDS: Final = Histogram(
+    "sekisho_lane_message_seconds", "One message, there and back.", ["peer"], buckets=_SECONDS
+)
+LANE_WAITING: Final = Gauge(
+    "sekisho_lane_waiting_items", "Items waiting in a lane.", ["peer"], multiprocess_mode="livesum"
+)
+OUTBOX_WAITING: Final = Gauge(
+    "sekisho_outbox_waiting_rows",
+    "Messages stored and not yet acknowledged.",
+    ["kind"],
+    multiprocess_mode="mostrecent",
+)
+
+# Records (PROTOCOL §5).
+RECORDS: Final = Counter("sekisho_records", "Entries committed.", ["kind"])
+RECORD_BATCH_ENTRIES: Final = Histogram(
+    "sekisho_record_batch_entries", "Entries of one commit.", buckets=_ITEMS
+)
+RECORD_COMMIT_SECONDS: Final = Histogram(
+    "sekisho_record_commit_seconds", "From a batch's forming to its commit.", buckets=_SECONDS
+)
+RECORD_SIGN_SECONDS: Final = Histogram(
+    "sekisho_record_sign_seconds", "Signing one checkpoint.", buckets=_SECONDS
+)
+RECORD_QUEUE: Final = Gauge(
+    "sekisho_record_queue_entries", "Entries waiting for a commit.", multiprocess_mode="livesum"
+)
+RECORD_SLOTS_STOPPED: Final = Counter(
+    "sekisho_record_slots_stopped", "Slots stopped by an unknown result."
+)
+
+# Trust.
+DIRECTORY_VERSION: Final = Gauge(
+    "sekisho_directory_version", "Directory version in use.", multiprocess_mode="min"
+)
+DIRECTORY_EXPIRES: Final = Gauge(
+    "sekisho_directory_expires_timestamp_seconds",
+    "When the directory in use runs out.",
+    multiprocess_mode="min",
+)
+KEY_EXPIRES: Final = Gauge(
+    "sekisho_key_expires_timestamp_seconds",
+    "When a key or certificate of ours runs out.",
+    ["what"],
+    multiprocess_mode="min",
+)
+CRYPTO_SECONDS: Final = Counter(
+    "sekisho_crypto_thread_seconds",
+    "Thread time of the work nobody can leave out (the bench's floor).",
+    ["operation"],
+)
+
+# People.
+HOLDS_OPEN: Final = Gauge(
+    "sekisho_holds_open", "Answers that wait for people.", multiprocess_mode="mostrecent"
+)
+HOLD_OLDEST_SECONDS: Final = Gauge(
+    "sekisho_hold_oldest_seconds", "Age of the oldest open hold.", multiprocess_mode="mostrecent"
+)
+
+
+def prepare_directory(directory: Path) -> None:
+    """Leave an empty directory for the values of this run's processes."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for old in directory.glob("*.db"):
+        old.unlink()
+
+
+def exposition(directory: Path) -> bytes:
+    """Return the values of all processes of this run in Prometheus' text format."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]  # untyped there
+    return generate_latest(registry)
+
+
+def forget_process(pid: int, directory: Path) -> None:
+    """Take the live gauges of a dead process out; its counters stay counted."""
+    mark_process_dead(pid, path=str(directory))  # type: ignore[no-untyped-call]  # untyped there
+
+
+def is_shared() -> bool:
+    """Return whether this process shares its values with the others of the run."""
+    return DIRECTORY_VARIABLE in os.environ

@@ -1,0 +1,84 @@
+"""Problem documents (RFC 9457): the catalogue of names, and the shape others read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+PROBLEM_JSON: Final = "application/problem+json"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A problem document as it is read; unknown members are ignored, as RFC 9457 §3.2 asks.
+
+    `type` is a relative reference: the slug of the catalogue and nothing else.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    reason: str | None = None
+    pointer: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemType:
+    """One name of the catalogue with the status and title that go with it."""
+
+    slug: str
+    status: int
+    title: str
+
+
+def _catalogue(*rows: tuple[str, HTTPStatus, str]) -> Mapping[str, ProblemType]:
+    types = {
+        slug: ProblemType(slug=slug, status=int(status), title=title)
+        for slug, status, title in rows
+    }
+    if len(types) != len(rows):
+        raise ValueError("a problem slug stands twice in the catalogue")
+    return MappingProxyType(types)
+
+
+# Names are kept for ever; a new one is a new line. Statuses of list items are these too.
+PROBLEM_TYPES: Final = _catalogue(
+    # What came cannot be read.
+    ("invalid-request", HTTPStatus.BAD_REQUEST, "The request cannot be read"),
+    ("malformed-json", HTTPStatus.BAD_REQUEST, "The body is not strict JSON"),
+    ("malformed-http", HTTPStatus.BAD_REQUEST, "The request is not well-formed HTTP"),
+    ("invalid-query", HTTPStatus.BAD_REQUEST, "The query, path or a header cannot be read"),
+    ("request-timeout", HTTPStatus.REQUEST_TIMEOUT, "The body did not come in time"),
+    ("body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
+    (
+        "unsupported-media-type",
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "The media type or encoding is not taken here",
+    ),
+    ("invalid-body", HTTPStatus.UNPROCESSABLE_ENTITY, "The body has another shape"),
+    ("idempotency-mismatch", HTTPStatus.UNPROCESSABLE_ENTITY, "The key stands for another body"),
+    # Who comes, and what they may.
+    ("not-authenticated", HTTPStatus.UNAUTHORIZED, "The caller is not authenticated"),
+    ("not-permitted", HTTPStatus.FORBIDDEN, "The caller may not do this"),
+    ("refused", HTTPStatus.FORBIDDEN, "A rule refuses this"),
+    ("withheld", HTTPStatus.FORBIDDEN, "The answer is kept back"),
+    ("not-found", HTTPStatus.NOT_FOUND, "There is no such thing"),
+    ("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not taken here"),
+    # What stands in the way.
+    ("conflict", HTTPStatus.CONFLICT, "The present state does not allow this"),
+    ("permit-used", HTTPStatus.CONFLICT, "The permit was used with something else"),
+    # Not now.
+    ("too-many-requests", HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
+    ("internal-error", HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here"),
+    ("bad-configuration", HTTPStatus.INTERNAL_SERVER_ERROR, "Something is set up wrongly here"),
+    ("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Not available just now"),
+    ("queue-full", HTTPStatus.SERVICE_UNAVAILABLE, "Too much is waiting already"),
+    ("draining", HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is closing down"),
+    ("locked", HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is locked"),
+    ("stale-directory", HTTPStatus.SERVICE_UNAVAILABLE, "The directory is not fresh enough"),
+    ("unknown-result", HTTPStatus.SERVICE_UNAVAILABLE, "The result is not known"),
+)
