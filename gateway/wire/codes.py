@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from gateway.wire.fields import ITEMS_MAX, Hex32, Message, Slug
+from gateway.wire.fields import END, ITEMS_MAX, Hex32, Message, Slug
 from gateway.wire.network import Keys, Sealed
 from gateway.wire.problems import Problem
 
@@ -45,7 +45,7 @@ class ResidentCode(Message, frozen=True):
     """What the resident network tells the core (令27③): 11 digits for an acquisition number."""
 
     acquisition_number: Hex32
-    resident_code: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{11}$")]
+    resident_code: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{11}" + END)]
 
 
 class ResidentCodesRequest(Message, frozen=True):
@@ -58,7 +58,7 @@ class Lookup(Message, frozen=True):
     """What the registry brings to the resident network: the number and whose it is."""
 
     acquisition_number: Hex32
-    my_number: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}$")]
+    my_number: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}" + END)]
 
 
 class LookupsRequest(Message, frozen=True):

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 
 from gateway.wire.fields import (
+    END,
     ENTRY_CHARACTERS_MAX,
     GROUPS_MAX,
     HASHES_MAX,
@@ -32,7 +33,7 @@ from gateway.wire.fields import (
 from gateway.wire.problems import Problem
 
 EntryText = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+$", max_length=ENTRY_CHARACTERS_MAX)
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+" + END, max_length=ENTRY_CHARACTERS_MAX)
 ]
 
 
@@ -113,7 +114,7 @@ class PermitResult(Message, frozen=True):
 
 
 TokenText = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]+$", max_length=TOKEN_CHARACTERS_MAX)
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]+" + END, max_length=TOKEN_CHARACTERS_MAX)
 ]
 
 

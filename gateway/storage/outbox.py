@@ -1,0 +1,120 @@
+"""Rows of the outbox: what others must be told, until they say they know."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, LiteralString
+
+import msgspec
+
+from gateway.storage.database import Connection
+from gateway.storage.effects import Effect
+
+LEASE_S: Final = 60.0
+BACK_OFF_S_MAX: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEffect(Effect):
+    """One thing to tell `destination`; `body` holds ids only, nothing personal.
+
+    `after_s` is how long the row lets the worker that wrote it tell from memory first;
+    `keep_s` is when it is given up.
+    """
+
+    KIND: ClassVar[str] = "outbox"
+    ORDER: ClassVar[int] = 90
+
+    outbox_id: str
+    kind: str
+    destination: str
+    body: dict[str, object] = field(repr=False)
+    after_s: float
+    keep_s: float
+
+    @property
+    def key(self) -> str:
+        """Return the row's id."""
+        return self.outbox_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRow:
+    """One thing that is due to be told."""
+
+    outbox_id: str
+    destination: str
+    body: dict[str, object]
+    attempts: int
+
+
+# SKIP LOCKED and the lease: workers share the rows, and a worker that dies gives its rows back.
+_CLAIM: Final[LiteralString] = """
+    UPDATE outbox
+       SET next_attempt_at = now() + make_interval(secs => $3), attempts = attempts + 1
+     WHERE outbox_id IN (
+           SELECT outbox_id FROM outbox
+            WHERE kind = $1 AND next_attempt_at <= now() AND expires_at > now()
+            ORDER BY next_attempt_at
+            LIMIT $2
+              FOR UPDATE SKIP LOCKED)
+    RETURNING outbox_id, destination, body, attempts
+"""
+
+
+async def claim(connection: Connection, kind: str, *, limit: int) -> list[OutboxRow]:
+    """Take rows that are due for this worker alone, until their lease ends."""
+    rows = await connection.fetch(_CLAIM, kind, limit, LEASE_S)
+    return [
+        OutboxRow(
+            outbox_id=row["outbox_id"],
+            destination=row["destination"],
+            body=msgspec.json.decode(row["body"], type=dict[str, object]),
+            attempts=row["attempts"],
+        )
+        for row in rows
+    ]
+
+
+_DONE: Final[LiteralString] = "DELETE FROM outbox WHERE outbox_id = ANY ($1::text[])"
+
+
+async def done(connection: Connection, outbox_ids: Sequence[str]) -> None:
+    """Forget rows whose destination has acknowledged them, or will never take them."""
+    await connection.execute(_DONE, list(outbox_ids))
+
+
+_RETRY: Final[LiteralString] = """
+    UPDATE outbox AS o
+       SET next_attempt_at =
+               now() + make_interval(secs => least($3, power(2, least(attempts, 20)))),
+           last_problem = $2
+     WHERE outbox_id = ANY ($1::text[])
+"""
+
+
+async def retry(connection: Connection, outbox_ids: Sequence[str], problem: str) -> None:
+    """Ask again later, twice as late each time, five minutes at most."""
+    await connection.execute(_RETRY, list(outbox_ids), problem, BACK_OFF_S_MAX)
+
+
+_LAPSED: Final[LiteralString] = """
+    DELETE FROM outbox WHERE expires_at <= now() RETURNING kind
+"""
+
+
+async def drop_lapsed(connection: Connection) -> list[str]:
+    """Give up what nobody took in its time, and say of which kinds it was."""
+    return [row["kind"] for row in await connection.fetch(_LAPSED)]
+
+
+_WAITING: Final[LiteralString] = """
+    SELECT kind, count(*) AS waiting,
+           coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_s
+      FROM outbox GROUP BY kind
+"""
+
+
+async def waiting(connection: Connection) -> dict[str, tuple[int, float]]:
+    """Return for each kind how many rows wait and how old the oldest is, in seconds."""
+    rows = await connection.fetch(_WAITING)
+    return {row["kind"]: (row["waiting"], row["oldest_s"]) for row in rows}
