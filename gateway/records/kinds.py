@@ -1,0 +1,278 @@
+"""Every kind of entry and the members its public part may show.
+
+An entry that belongs to no exchange shows only the common members (PROTOCOL §2); what it is
+about stands in its private part. Entries know no booleans and no null: a mark is 0 or 1, an
+absent member is left out.
+"""
+
+import datetime as dt
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from certs.terms import (
+    Condition,
+    Count,
+    Day,
+    Hex32,
+    Hex64,
+    Information,
+    Instant,
+    Mark,
+    Name,
+    Organisation,
+    Shape,
+    Slug,
+)
+
+ENTRY_VERSION: Final = 1
+SLOTS_MAX: Final = 1024
+
+Slot = Annotated[int, msgspec.Meta(ge=0, le=SLOTS_MAX - 1)]
+Provided = Literal["provided", "no-information", "withheld", "denied", "failed"]
+Delivered = Literal["provided", "no-information", "denied", "failed"]
+Received = Literal["provided", "no-information", "withheld", "denied", "failed", "refused"]
+
+
+class Public(Shape, frozen=True, kw_only=True):
+    """The common members of every entry; alone, those of an entry outside any exchange."""
+
+    v: Annotated[int, msgspec.Meta(ge=ENTRY_VERSION, le=ENTRY_VERSION)]
+    id: Hex32
+    kind: Slug
+    time: Instant
+    organisation: Organisation
+    slot: Slot
+    private: Hex64
+
+
+class Consent(Shape, frozen=True, kw_only=True):
+    """Whether the person consented, on what ground or day (令, `LAW.md` *Consent*)."""
+
+    state: Literal["unknown", "required", "not-required"]
+    ground: Name | None = None
+    date: Day | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a day that does not exist."""
+        if self.date is not None:
+            dt.date.fromisoformat(self.date)
+
+
+class _Asked(Public, frozen=True, kw_only=True):
+    """The members that inquiry and permit share; the same as `certs.terms.Terms`."""
+
+    inquirer_body: Name
+    provider_body: Name
+    department: Name
+    affair: Name
+    procedure: Name
+    citation: Name
+    information: Information
+    subject_role: Name
+    condition: Condition
+    non_disclosure: Mark
+    law_version: Name
+    law_day: Day
+    legal_basis: Slug
+    consent: Consent
+
+
+class Inquiry(_Asked, frozen=True, kw_only=True):
+    """An inquirer asks: everything that decides the answer is here."""
+
+    provider: Organisation
+    subject: Hex64
+    reply_key: Hex64
+
+
+class PermitGranted(_Asked, frozen=True, kw_only=True):
+    """The core's leave for one inquiry (`permit`)."""
+
+    permit_id: Hex32
+    inquirer: Organisation
+    provider: Organisation
+    inquiry_leaf: Hex64
+    requested_at: Instant
+    request_expires: Instant
+    subject_p: Hex64
+    directory_version: Count
+    allow_list: Hex64
+
+
+class _About(Public, frozen=True, kw_only=True):
+    """What 法23① wants in every party's record, as far as the party knows it."""
+
+    inquirer_body: Name | None = None
+    provider_body: Name | None = None
+    department: Name | None = None
+    affair: Name | None = None
+    procedure: Name | None = None
+    citation: Name | None = None
+    information: Information | None = None
+    subject_role: Name | None = None
+    condition: Condition | None = None
+    law_version: Name | None = None
+    law_day: Day | None = None
+    legal_basis: Slug | None = None
+    requested_at: Instant | None = None
+    provided_at: Instant | None = None
+    non_disclosure: Mark | None = None
+    """The inquirer's mark (法23②)."""
+    non_disclosure_provider: Mark | None = None
+    """The provider's mark (法23②)."""
+    act21_2: Mark | None = None
+    """Whether the case of 法21② applied (an assessment was missing)."""
+
+
+class Refusal(_About, frozen=True, kw_only=True):
+    """An authentic request was refused; `of` is the leaf hash of its statement, if there was one."""
+
+    reason: Slug
+    of: Hex64 | None = None
+    counterparty: Organisation | None = None
+    permit_id: Hex32 | None = None
+    inquirer: Organisation | None = None
+    provider: Organisation | None = None
+
+
+class _Answer(_About, frozen=True, kw_only=True):
+    """A provider's answer; the payload's commitment stands there exactly when it provides."""
+
+    outcome: Slug
+    payload: Hex64 | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an answer that provides nothing, or commits to something it does not give."""
+        if (self.outcome == "provided") != (self.payload is not None):
+            raise ValueError("payload stands exactly in an answer that provides")
+
+
+class Provision(_Answer, frozen=True, kw_only=True):
+    """A provider answers a permit."""
+
+    permit_id: Hex32
+    permit_leaf: Hex64
+    inquiry_leaf: Hex64
+    inquirer: Organisation
+    outcome: Provided
+    requested_at: Instant
+    subject_p: Hex64
+    information: Information
+    law_day: Day
+    law_version: Name
+    non_disclosure: Mark
+    """The inquirer's mark, repeated (法23②)."""
+    non_disclosure_provider: Mark
+    """The provider's own mark (法23②)."""
+    request_expires: Instant | None = None
+
+
+class Delivery(_Answer, frozen=True, kw_only=True):
+    """A held answer was released or refused by people."""
+
+    permit_id: Hex32
+    provision_leaf: Hex64
+    inquirer: Organisation
+    outcome: Delivered
+    inquiry_leaf: Hex64 | None = None
+    subject_p: Hex64 | None = None
+
+
+class Receipt(_About, frozen=True, kw_only=True):
+    """An inquirer took an answer in; also a refusal is an answer (then without permit id)."""
+
+    inquiry_leaf: Hex64
+    peer: Organisation
+    answer_leaf: Hex64
+    outcome: Received
+    permit_id: Hex32 | None = None
+    reason: Slug | None = None
+    payload: Hex64 | None = None
+
+
+class OutcomeTaken(_About, frozen=True, kw_only=True):
+    """The core took in a party's outcome (`outcome`)."""
+
+    permit_id: Hex32
+    party: Organisation
+    outcome: Received
+    of: Hex64 | None = None
+
+
+class OfPermit(_About, frozen=True, kw_only=True):
+    """What became of a permit at a provider: notified, lapsed, delivery-stopped."""
+
+    permit_id: Hex32
+    inquirer: Organisation | None = None
+    reason: Slug | None = None
+
+
+class Correction(Public, frozen=True, kw_only=True):
+    """A later entry that corrects an earlier one (法31, 個情法97)."""
+
+    of: Hex64
+    permit_id: Hex32 | None = None
+
+
+class DirectoryChanged(Public, frozen=True, kw_only=True):
+    """The core published a directory version (its slot 0)."""
+
+    version: Count
+    digest: Hex64
+
+
+class Opened(Public, frozen=True, kw_only=True):
+    """Leaf 0 of a slot; `key_set` is the digest of the organisation's key set."""
+
+    key_set: Hex64 | None = None
+
+
+KINDS: Final = MappingProxyType[str, type[Public]](
+    {
+        "inquiry": Inquiry,
+        "permit": PermitGranted,
+        "refusal": Refusal,
+        "provision": Provision,
+        "delivery": Delivery,
+        "receipt": Receipt,
+        "outcome": OutcomeTaken,
+        "notified": OfPermit,
+        "lapsed": OfPermit,
+        "delivery-stopped": OfPermit,
+        "correction": Correction,
+        "directory-changed": DirectoryChanged,
+        "opened": Opened,
+        "hold-opened": Public,
+        "hold-approved": Public,
+        "hold-refused": Public,
+        "hold-voided": Public,
+        "hold-lapsed": Public,
+        "erased": Public,
+        "log-loss": Public,
+        "fork-found": Public,
+        "flag-set": Public,
+        "flag-lifted": Public,
+        "switch-set": Public,
+        "switch-lifted": Public,
+        "staff-added": Public,
+        "staff-changed": Public,
+        "staff-session": Public,
+        "client-added": Public,
+        "client-changed": Public,
+        "rules-changed": Public,
+        "allow-list-changed": Public,
+        "replicas-loaded": Public,
+        "code-requested": Public,
+        "code-linked": Public,
+        "result-acknowledged": Public,
+        "result-lapsed": Public,
+        "records-read": Public,
+        "security-events": Public,
+    }
+)
+"""The type of every kind's public part."""
+
+COMMON: Final = frozenset(Public.__struct_fields__)
+"""The members that the writer adds."""
