@@ -1,0 +1,90 @@
+"""What an asked information is: a term, a scope, or a wording of the law; no I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Self
+
+from policies.classes import plain
+from policies.facts import Facts
+from policies.model import Scope, ScopeId, Term, TermId
+
+_ABBREVIATED: Final = re.compile(r"\(以下[^()]*\)")
+_TAIL: Final = re.compile(r"(?:であって.*で定めるもの)?$")
+
+
+def plain_label(name: str) -> str:
+    """Return a label as labels are compared: 市町村民税 and 市町村民税に関する情報 are one."""
+    bare = _TAIL.sub("", _ABBREVIATED.sub("", plain(name)))
+    return bare.removesuffix("に関する情報") or bare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a question asks for, as far as the law has a word for it.
+
+    `terms` are those it may lie in (none: unknown to the law); `is_whole` says the name is a
+    term's own; `label` and `scope_id` select the scope meant.
+    """
+
+    name: str
+    terms: frozenset[TermId] = frozenset()
+    is_whole: bool = False
+    label: str = ""
+    scope_id: ScopeId | None = None
+
+    def means(self, scope: Scope) -> bool:
+        """Tell whether the scope is what was asked for, or part of it."""
+        if self.scope_id is not None:
+            return scope.id == self.scope_id
+        if self.is_whole and scope.term in self.terms:
+            return True
+        return bool(self.label) and plain_label(scope.ja) == self.label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InformationBook:
+    """Every name of information the facts know."""
+
+    _by_id: Mapping[str, Asked]
+    _by_label: Mapping[str, Asked]
+
+    @classmethod
+    def build(cls, facts: Facts) -> Self:
+        """Read the names once; a term's own name wins over a scope that is worded the same."""
+        by_id: dict[str, Asked] = {}
+        by_label: dict[str, Asked] = {}
+        for scope in facts.scopes:
+            terms = frozenset({scope.term}) if scope.term is not None else frozenset[TermId]()
+            by_id[scope.id] = Asked(name=scope.ja, terms=terms, scope_id=scope.id)
+            _add_label(by_label, scope.ja, plain_label(scope.ja), terms)
+        for phrase in facts.phrases:
+            label = plain_label(phrase.means or phrase.ja)
+            _add_label(by_label, phrase.ja, label, frozenset({phrase.term}))
+        for term in facts.terms:
+            by_id[term.id] = _whole(term)
+            for name in (*term.aliases, term.ja):
+                by_label[plain_label(name)] = _whole(term)
+        return cls(_by_id=MappingProxyType(by_id), _by_label=MappingProxyType(by_label))
+
+    def find(self, information: str) -> Asked:
+        """Return what is asked for; a name without terms when the law has no such word."""
+        label = plain_label(information)
+        known = self._by_id.get(information) or self._by_label.get(label)
+        return known or Asked(name=information, label=label)
+
+
+def _whole(term: Term) -> Asked:
+    return Asked(
+        name=term.ja, terms=frozenset({term.id}), is_whole=True, label=plain_label(term.ja)
+    )
+
+
+def _add_label(by_label: dict[str, Asked], name: str, label: str, terms: frozenset[TermId]) -> None:
+    key = plain_label(name)
+    before = by_label.get(key)
+    known = before.terms if before else frozenset[TermId]()
+    by_label[key] = Asked(name=name, terms=known | terms, label=label)
