@@ -70,6 +70,19 @@ class ClassBook:
         listed = self._listed.get(body_code, _EMPTY) if body_code is not None else _EMPTY
         return listed.union(*(self._including_key(class_id) for class_id in stated))
 
+    def of_stated(
+        self, stated: Iterable[str], *, body_code: str | None = None
+    ) -> frozenset[ClassId]:
+        """Return all classes of a body that states these on the day, by id or by the law's word.
+
+        Open classes are held by being listed with evidence, never by a body's own word.
+        """
+        known = (ClassId(name) if "+" in name else self.find(name) for name in stated)
+        return self.expand(
+            (found for found in known if found is not None and not self._is_open(found)),
+            body_code=body_code,
+        )
+
     def of_body(
         self, body: Body, day: date, *, bodies: Mapping[str, Body] | None = None
     ) -> frozenset[ClassId]:
@@ -88,13 +101,8 @@ class ClassBook:
         return self.expand(found for found in stated if found in held) if body.classes else held
 
     def _stated(self, body: Body, day: date) -> frozenset[ClassId]:
-        # Open classes are held by being listed with evidence, never by a body's own word.
-        stated = [
-            found.class_id
-            for found in body.classes
-            if found.holds_on(day) and found.fact and not self._is_open(found.class_id)
-        ]
-        return self.expand(stated, body_code=body.body_code)
+        stated = [found.class_id for found in body.classes if found.holds_on(day) and found.fact]
+        return self.of_stated(stated, body_code=body.body_code)
 
     def _is_open(self, class_id: ClassId) -> bool:
         found = self.by_id.get(class_id)

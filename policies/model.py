@@ -156,6 +156,16 @@ class Review(Fact, frozen=True, kw_only=True):
     why: str = ""
 
 
+SURE: Final = Review(state="sure")
+UNSURE: Final = Review(state="unsure")
+
+
+def _share(fact: Fact, name: str, default: Fact) -> None:
+    """Share a default, so that equal facts are written in one way (msgspec asks `is`)."""
+    if getattr(fact, name) == default:
+        msgspec.structs.force_setattr(fact, name, default)
+
+
 class Phrase(Fact, frozen=True, kw_only=True):
     """One wording of the procedure articles and the term it belongs to.
 
@@ -166,7 +176,10 @@ class Phrase(Fact, frozen=True, kw_only=True):
     ja: str
     term: TermId
     means: str = ""
-    review: Review = Review(state="sure")
+    review: Review = SURE
+
+    def __post_init__(self) -> None:
+        _share(self, "review", SURE)
 
 
 class Grant(Dated, frozen=True, kw_only=True):
@@ -179,7 +192,10 @@ class Grant(Dated, frozen=True, kw_only=True):
     providers: tuple[ClassRef, ...]
     terms: tuple[TermId, ...]
     text_digest: str
-    review: Review = Review(state="sure")
+    review: Review = SURE
+
+    def __post_init__(self) -> None:
+        _share(self, "review", SURE)
 
 
 class DeletedRow(Fact, frozen=True, kw_only=True):
@@ -205,6 +221,9 @@ class Consent(Fact, frozen=True, kw_only=True):
     ground: str = ""
 
 
+CONSENT_UNKNOWN: Final = Consent(state="unknown")
+
+
 class Procedure(Dated, frozen=True, kw_only=True):
     """One procedure (事務手続), under one id however its number moves."""
 
@@ -212,8 +231,11 @@ class Procedure(Dated, frozen=True, kw_only=True):
     label: str
     citations: tuple[ProcedureCitation, ...]
     inquirer_limit: tuple[ClassRef, ...] | None = None
-    consent: Consent = Consent(state="unknown")
+    consent: Consent = CONSENT_UNKNOWN
     text_digest: str = ""
+
+    def __post_init__(self) -> None:
+        _share(self, "consent", CONSENT_UNKNOWN)
 
 
 class ScopeCitation(Dated, frozen=True, kw_only=True):
@@ -233,8 +255,11 @@ class Scope(Dated, frozen=True, kw_only=True):
     subject_roles: tuple[SubjectRole, ...] = ()
     items: tuple[str, ...] | None = None
     citations: tuple[ScopeCitation, ...] = ()
-    review: Review = Review(state="unsure")
+    review: Review = UNSURE
     text_digest: str = ""
+
+    def __post_init__(self) -> None:
+        _share(self, "review", UNSURE)
 
 
 class Superseded(Fact, frozen=True, kw_only=True):
