@@ -127,7 +127,7 @@ class _About(Public, frozen=True, kw_only=True):
 
 
 class Refusal(_About, frozen=True, kw_only=True):
-    """An authentic request was refused; `of` is the leaf hash of its statement, if there was one."""
+    """An authentic request was refused; `of` is the leaf hash of its statement, if any."""
 
     reason: Slug
     of: Hex64 | None = None
