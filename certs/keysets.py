@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final, Self
 
 from certs.certificates import TlsCertificate, read_network_certificate
@@ -156,7 +157,7 @@ class KeySet:
         if (version == 1) != ("previous" not in members):
             raise KeySetError("chain-broken", "key set: only the first has none before it")
         log = read_members(members["log"], required={"ed25519", "mldsa44"}, where="log keys")
-        return cls(
+        key_set = cls(
             network=network,
             organisation=organisation,
             version=version,
@@ -171,6 +172,9 @@ class KeySet:
             organisation_key=DocumentKey.from_json(members["organisation_key"]),
             previous=read_name(members, "previous", DIGEST) if "previous" in members else None,
         )
+        if key_set.witness.mldsa44 in (key_set.log.mldsa44, key_set.organisation_key.mldsa44):
+            raise KeySetError("witness-key-reused", organisation)
+        return key_set
 
     def to_signed(self) -> dict[str, object]:
         """Return the `signed` part of this set's document."""
@@ -207,18 +211,26 @@ class KeySet:
         return self.not_before <= moment < self.not_after
 
 
-def read_chain(values: Sequence[object], *, network: str, organisation: str) -> tuple[KeySet, ...]:
+def read_chain(
+    values: Sequence[object],
+    *,
+    network: str,
+    organisation: str,
+    known: Mapping[str, KeySet] = MappingProxyType({}),
+) -> tuple[KeySet, ...]:
     """Return an organisation's key sets, whole and in order, each verified against the last.
 
-    `values` are parsed documents. Raises `KeySetError`: `chain-broken` for a gap, a foreign set
-    or a wrong link; `SignatureError` where the previous organisation key did not sign.
+    `values` are parsed documents; a set in `known`, by digest, was verified before and is not
+    verified again: its digest covers its content and its link.
+    Raises `KeySetError`: `chain-broken` for a gap, a foreign set or a wrong link;
+    `SignatureError` where the previous organisation key did not sign.
     """
     chain: list[KeySet] = []
     for value in values:
         before = chain[-1] if chain else None
-        key_set = KeySet.from_document(
-            read_parsed(value, type_=KEY_SET_TYPE),
-            previous_key=before.organisation_key if before else None,
+        document = read_parsed(value, type_=KEY_SET_TYPE)
+        key_set = known.get(document.digest) or KeySet.from_document(
+            document, previous_key=before.organisation_key if before else None
         )
         if (key_set.network, key_set.organisation) != (network, organisation):
             raise KeySetError("chain-broken", f"key set of another organisation: {organisation}")
