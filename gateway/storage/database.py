@@ -1,0 +1,165 @@
+"""Connections to PostgreSQL: a pool for everything but the record log, one more for its writer.
+
+The running role owns nothing; the owner's role is for migrations alone. SQL is a
+`LiteralString` everywhere: what came from outside goes in as a parameter, never as text.
+"""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final, LiteralString, Self, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from gateway.errors import UnavailableError
+
+Record: TypeAlias = asyncpg.Record
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+WriterConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+POOL_CONNECTIONS_MAX: Final = 8
+CONNECT_TIMEOUT_S: Final = 10.0
+QUERY_TIMEOUT_S: Final = 30.0
+ACQUIRE_TIMEOUT_S: Final = 10.0
+KEEPALIVE_IDLE_S: Final = 10
+KEEPALIVE_INTERVAL_S: Final = 5
+KEEPALIVE_PROBES: Final = 4
+USER_TIMEOUT_MS: Final = 30_000
+
+_APPLICATION: Final = "sekisho"
+_POOL_SETTINGS: Final = {
+    "application_name": _APPLICATION,
+    "idle_in_transaction_session_timeout": "60s",
+    "lock_timeout": "20s",
+}
+# A commit is waited for however long it takes (PROTOCOL §5): giving up would not tell whether
+# it happened. What is dead is found by the keep-alives of both ends.
+_WRITER_SETTINGS: Final = {
+    "application_name": f"{_APPLICATION}-writer",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "transaction_timeout": "0",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "synchronous_commit": "on",
+    "tcp_keepalives_idle": str(KEEPALIVE_IDLE_S),
+    "tcp_keepalives_interval": str(KEEPALIVE_INTERVAL_S),
+    "tcp_keepalives_count": str(KEEPALIVE_PROBES),
+    "tcp_user_timeout": str(USER_TIMEOUT_MS),
+}
+# An older server does not know them all.
+_SET: Final[LiteralString] = """
+    SELECT set_config(w.name, w.value, false)
+      FROM unnest($1::text[], $2::text[]) AS w (name, value)
+      JOIN pg_settings USING (name)
+"""
+
+
+class Database:
+    """The gateway's database, as its running role sees it."""
+
+    def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._dsn = dsn
+        self.pool: Final = pool
+
+    @classmethod
+    async def open(cls, dsn: str, *, connections_max: int = POOL_CONNECTIONS_MAX) -> Self:
+        """Return the database behind a DSN.
+
+        Raises:
+            UnavailableError: nobody answers there, or lets us in.
+        """
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=connections_max,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=QUERY_TIMEOUT_S,
+                max_inactive_connection_lifetime=300.0,
+                server_settings=_POOL_SETTINGS,
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            raise UnavailableError(f"database: {type(error).__name__}") from error
+        return cls(dsn, pool)
+
+    async def close(self) -> None:
+        """Give every connection back and end it."""
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """Lend a connection whose statements each stand alone."""
+        async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """Lend a connection whose reads all see one instant and which cannot write."""
+        async with (
+            self.read() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside one transaction, for what is not the record log's."""
+        async with self.read() as connection, connection.transaction():
+            yield connection
+
+    async def connect_writer(self, on_warning: Callable[[str], None]) -> WriterConnection:
+        """Return a connection of the writer's own, outside every pool.
+
+        `on_warning` is told the SQLSTATE of each WARNING before the statement that caused it
+        returns: a cancelled wait for the standby reports success with one (PROTOCOL §5).
+
+        Raises:
+            UnavailableError: nobody answers there, or lets us in.
+        """
+        try:
+            connection = await asyncpg.connect(self._dsn, timeout=CONNECT_TIMEOUT_S)
+            await connection.fetch(_SET, list(_WRITER_SETTINGS), list(_WRITER_SETTINGS.values()))
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            raise UnavailableError(f"database: {type(error).__name__}") from error
+        _watch_socket(connection)
+
+        def listen(_: object, message: asyncpg.PostgresLogMessage) -> None:
+            if isinstance(message, asyncpg.PostgresWarning):
+                on_warning(message.sqlstate or "01000")
+
+        connection.add_log_listener(listen)
+        return connection
+
+
+async def fetch(connection: Connection, query: LiteralString, *arguments: object) -> list[Record]:
+    """Return all rows of a query."""
+    return await connection.fetch(query, *arguments)
+
+
+async def fetch_one(
+    connection: Connection, query: LiteralString, *arguments: object
+) -> Record | None:
+    """Return the first row of a query, `None` if it has none."""
+    return await connection.fetchrow(query, *arguments)
+
+
+async def execute(connection: Connection, query: LiteralString, *arguments: object) -> None:
+    """Run a statement that returns nothing of interest."""
+    await connection.execute(query, *arguments)
+
+
+def _watch_socket(connection: WriterConnection) -> None:
+    """Let the kernel find a dead peer: 10 s idle, then probes; 30 s for unacknowledged bytes."""
+    # asyncpg offers no public way to its socket, and only the socket takes these options.
+    transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001
+    found: socket.socket = transport.get_extra_info("socket")
+    if found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
