@@ -37,7 +37,7 @@ class DocumentKey:
     """Public halves of an organisation, directory or root key: 32 and 1,312 bytes."""
 
     ed25519: bytes
-    mldsa44: bytes
+    mldsa44: bytes = field(repr=False)
     key_id: str = field(init=False)
     _ed25519: Ed25519PublicKey = field(init=False, repr=False, compare=False)
     _mldsa44: MLDSA44PublicKey = field(init=False, repr=False, compare=False)

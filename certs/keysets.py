@@ -63,7 +63,7 @@ class SealingPublicKey:
     """A key that answers and codes are sealed to: ML-KEM-768 (1,184 bytes) ‖ X25519 (32)."""
 
     suite: str
-    public: bytes
+    public: bytes = field(repr=False)
     not_before: datetime
     not_after: datetime
     key_id: str = field(init=False)

@@ -25,7 +25,7 @@ class LogPublicKeys:
     """Public halves of a log key pair: Ed25519 (32 bytes) and ML-DSA-44 (1,312 bytes)."""
 
     ed25519: bytes
-    mldsa44: bytes
+    mldsa44: bytes = field(repr=False)
     _ed25519: Ed25519PublicKey = field(init=False, repr=False, compare=False)
     _mldsa44: MLDSA44PublicKey = field(init=False, repr=False, compare=False)
 
@@ -54,7 +54,7 @@ class LogPublicKeys:
 class WitnessPublicKey:
     """Public half of a witness key: ML-DSA-44 (1,312 bytes), used for cosignatures alone."""
 
-    mldsa44: bytes
+    mldsa44: bytes = field(repr=False)
     _mldsa44: MLDSA44PublicKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -142,7 +142,7 @@ class PermitPublicKey:
     """A key of the core that permit tokens verify by: ES256, an uncompressed P-256 point."""
 
     kid: str
-    public: bytes
+    public: bytes = field(repr=False)
     not_before: datetime
     not_after: datetime
     key: EllipticCurvePublicKey = field(init=False, repr=False, compare=False)
