@@ -80,6 +80,7 @@ class AllowList:
         repr=False, compare=False
     )
     index: Mapping[Key, tuple[Cell, ...]] = field(repr=False, compare=False)
+    cells_of: Mapping[ProcedureId, tuple[Cell, ...]] = field(repr=False, compare=False)
     change_days: tuple[date, ...] = field(repr=False, compare=False)
 
     @classmethod
@@ -98,6 +99,7 @@ class AllowList:
         scopes = _grouped((scope.procedure, scope) for scope in facts.scopes)
         grants = _grouped((grant.row_no, grant) for grant in facts.grants)
         classes = ClassBook.build(facts.classes)
+        index = _index(facts, scopes, grants, classes)
         return cls(
             version=version,
             law_version=facts.version,
@@ -111,7 +113,8 @@ class AllowList:
             scopes_of=scopes,
             grants_of=grants,
             cited=_cited(facts.procedures),
-            index=_index(facts, scopes, grants, classes),
+            index=index,
+            cells_of=_grouped((key[1], cell) for key, cells in index.items() for cell in cells),
             change_days=_change_days(facts),
         )
 

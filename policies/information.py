@@ -5,20 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Self
 
+from codes.errors import UnknownCodeError
+from codes.tables import CodeTables
 from policies.classes import plain
 from policies.facts import Facts
 from policies.model import Scope, ScopeId, Term, TermId
 
 _ABBREVIATED: Final = re.compile(r"\(以下[^()]*\)")
+_SHORT_NAMES: Final = MappingProxyType({"高確法": "高齢者の医療の確保に関する法律"})
 _TAIL: Final = re.compile(r"(?:であって.*で定めるもの)?$")
 
 
+@lru_cache(maxsize=8192)
 def plain_label(name: str) -> str:
     """Return a label as labels are compared: 市町村民税 and 市町村民税に関する情報 are one."""
     bare = _TAIL.sub("", _ABBREVIATED.sub("", plain(name)))
+    for short, full in _SHORT_NAMES.items():
+        bare = bare.replace(short, full)
     return bare.removesuffix("に関する情報") or bare
 
 
@@ -75,6 +83,26 @@ class InformationBook:
         label = plain_label(information)
         known = self._by_id.get(information) or self._by_label.get(label)
         return known or Asked(name=information, label=label)
+
+
+def items_of(scope: Scope, day: date, tables: CodeTables) -> tuple[str, ...]:
+    """Return the item codes a scope holds: its own list, else what the tables say of its term.
+
+    An item that the tables tie to a narrower phrase belongs only to the scope worded so
+    (市町村民税, never 道府県民税). Of a term without items nothing is known, so nothing is held.
+    """
+    if scope.items is not None:
+        return scope.items
+    try:
+        known = tables.items_of(scope.term or "")
+    except UnknownCodeError:
+        return ()
+    label = plain_label(scope.ja)
+    return tuple(
+        item.code
+        for item in known
+        if item.holds_on(day) and (item.scope is None or plain_label(item.scope) == label)
+    )
 
 
 def _whole(term: Term) -> Asked:

@@ -313,13 +313,17 @@ class Narrowing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nearest:
-    """The nearest permitted thing, or with a `note` only what used to be."""
+    """The nearest permitted thing, or with a `note` only what used to be.
+
+    `information` is the row's term, `scope` what the procedure narrows it to.
+    """
 
     citation: Citation
     information: str
     inquirers: tuple[ClassId, ...]
     providers: tuple[ClassId, ...]
     procedure: ProcedureId | None = None
+    scope: str = ""
     from_: date | None = None
     to: date | None = None
     note: str = ""
