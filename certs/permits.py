@@ -134,6 +134,7 @@ class PermitToken(Shape, frozen=True, kw_only=True):
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _DECODER: Final = msgspec.json.Decoder(PermitToken)
 _JWS: Final = jwt.PyJWS(algorithms=[ALGORITHM])
+_ES256: Final = _JWS.get_algorithm_by_name(ALGORITHM)
 
 
 class PermitSigner:
@@ -185,16 +186,13 @@ def verify_permit_token(
             token-signature, token-claims, token-issuer, token-audience, token-lifetime,
             token-not-yet-valid, permit-expired.
     """
-    header, payload = _segments(token)
+    header, payload, signature = _segments(token)
     kid = _kid(header)
     claims = _parse_claims(payload)
     known = keys(_instant(claims.iat)) if callable(keys) else keys
     if kid not in known:
         raise PermitError("token-key-unknown", "permit token")
-    try:
-        _JWS.decode_complete(token, known[kid], algorithms=[ALGORITHM])
-    except jwt.PyJWTError:
-        raise PermitError("token-signature", "permit token") from None
+    _verify_signature(token, signature, known[kid])
     if claims.iss != issuer:
         raise PermitError("token-issuer", "permit token")
     if claims.aud != audience:
@@ -213,8 +211,20 @@ def check_unexpired(token: PermitToken, *, now: datetime) -> None:
         raise PermitError("permit-expired", "permit token")
 
 
-def _segments(token: str) -> tuple[bytes, bytes]:
-    """Return header and payload of a token spelled in the one possible way."""
+def _verify_signature(token: str, signature: bytes, key: EllipticCurvePublicKey) -> None:
+    # PyJWT's own algorithm without its envelope, which takes 4 ms for 64 permits; a property
+    # test holds both to the same answers.
+    signed = token.rpartition(".")[0].encode("ascii")
+    try:
+        is_valid = _ES256.verify(signed, _ES256.prepare_key(key), signature)
+    except jwt.PyJWTError:
+        raise PermitError("token-key-unknown", "permit token: not a P-256 key") from None
+    if not is_valid:
+        raise PermitError("token-signature", "permit token")
+
+
+def _segments(token: str) -> tuple[bytes, bytes, bytes]:
+    """Return header, payload and signature of a token spelled in the one possible way."""
     if len(token) > TOKEN_CHARACTERS_MAX:
         raise PermitError("token-too-large", "permit token")
     segments = token.split(".")
@@ -226,7 +236,7 @@ def _segments(token: str) -> tuple[bytes, bytes]:
         raise PermitError("token-malformed", "base64url") from None
     if len(signature) != _SIGNATURE_BYTES:
         raise PermitError("token-malformed", "signature")
-    return header, payload
+    return header, payload, signature
 
 
 def _kid(header: bytes) -> str:
