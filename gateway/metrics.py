@@ -2,11 +2,11 @@
 
 Labels hold what this program or the directory names (listeners, routes, kinds, peers), never
 what a caller chose. Workers keep their values in files (prometheus_client's multiprocess mode):
-whoever starts a process of the gateway calls `prepare_directory` and sets
-PROMETHEUS_MULTIPROC_DIR before this module is imported in it.
+whoever starts a run makes a new folder and names it in PROMETHEUS_MULTIPROC_DIR before this
+module is imported.
 """
 
-import os
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _ITEMS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -135,11 +134,11 @@ HOLD_OLDEST_SECONDS: Final = Gauge(
 )
 
 
-def prepare_directory(directory: Path) -> None:
-    """Leave an empty directory for the values of this run's processes."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for old in directory.glob("*.db"):
-        old.unlink()
+def forget_other_runs(directory: Path) -> None:
+    """Drop the values of every run but the one that keeps its own in `directory`."""
+    for other in directory.parent.iterdir():
+        if other != directory and other.is_dir():
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def exposition(directory: Path) -> bytes:
@@ -152,8 +151,3 @@ def exposition(directory: Path) -> bytes:
 def forget_process(pid: int, directory: Path) -> None:
     """Take the live gauges of a dead process out; its counters stay counted."""
     mark_process_dead(pid, path=str(directory))  # type: ignore[no-untyped-call]  # untyped there
-
-
-def is_shared() -> bool:
-    """Return whether this process shares its values with the others of the run."""
-    return DIRECTORY_VARIABLE in os.environ

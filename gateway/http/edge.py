@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -22,9 +23,6 @@ from gateway.metrics import HTTP_PROBLEMS, HTTP_REQUESTS, HTTP_SECONDS
 REQUEST_ID: Final[web.RequestKey[str]] = web.RequestKey("request_id", str)
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 _UNMATCHED: Final = "unmatched"
-_NOT_FOUND: Final = 404
-_METHOD_NOT_ALLOWED: Final = 405
-_TOO_LARGE: Final = 413
 
 log = get_logger()
 
@@ -42,8 +40,9 @@ def edge_middleware(listener: str) -> Middleware:
         request[REQUEST_ID] = request_id = secrets.token_hex(16)
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id, listener=listener):
-            response = await _answer(request, handler, listener)
-            _account(request, response, listener, time.perf_counter() - started)
+            response, problem = await _answer(request, handler)
+            seconds = time.perf_counter() - started
+            _account(request, response, listener=listener, problem=problem, seconds=seconds)
         if getattr(request.protocol, "is_retired", False):
             response.force_close()
         return response
@@ -59,47 +58,62 @@ async def tidy_headers(request: web.Request, response: web.StreamResponse) -> No
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
 
 
-async def _answer(request: web.Request, handler: Handler, listener: str) -> web.StreamResponse:
+async def _answer(
+    request: web.Request, handler: Handler
+) -> tuple[web.StreamResponse, SekishoError | None]:
+    """Return the response, and the error where it tells of one."""
     try:
-        return await handler(request)
+        return await handler(request), None
     except web.HTTPException as raised:
         error = _from_aiohttp(raised)
+        allow = raised.headers.get(hdrs.ALLOW)
     except SekishoError as raised:
-        error = raised
+        error, allow = raised, None
     except Exception as raised:
         log.exception("request_failed", route=_route(request))
         if request.writer.output_size > 0:
             raise  # a response has begun: only breaking off tells the caller
-        error = SekishoError()
-        error.__cause__ = raised
-    HTTP_PROBLEMS.labels(listener=listener, problem=error.problem).inc()
+        error, allow = SekishoError(type(raised).__qualname__), None
     response = problem_response(error, request_id=request_id_of(request))
-    log.info("request_refused", problem=error.problem, error=type(error).__qualname__)
-    return response
+    if allow is not None:
+        response.headers[hdrs.ALLOW] = allow
+    return response, error
 
 
 def _from_aiohttp(raised: web.HTTPException) -> SekishoError:
-    match raised.status:
-        case status if status == _NOT_FOUND:
-            return NotFoundError("no such route on this listener")
-        case status if status == _METHOD_NOT_ALLOWED:
-            return MethodNotAllowedError("route with other methods")
-        case status if status == _TOO_LARGE:
-            return BodyTooLargeError("body: too large")
-        case status:
-            return InvalidRequestError(f"refused by the HTTP server with {status}")
+    if raised.status == HTTPStatus.NOT_FOUND:
+        return NotFoundError("no such route on this listener")
+    if raised.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return MethodNotAllowedError("route with other methods")
+    if raised.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return BodyTooLargeError("body: too large")
+    return InvalidRequestError(f"refused by the HTTP server with {raised.status}")
 
 
 def _account(
-    request: web.Request, response: web.StreamResponse, listener: str, seconds: float
+    request: web.Request,
+    response: web.StreamResponse,
+    *,
+    listener: str,
+    problem: SekishoError | None,
+    seconds: float,
 ) -> None:
+    """Count and log one request: the route's own pattern, never the path or query as they came."""
     route, status = _route(request), response.status
     method = request.method if route != _UNMATCHED else _UNMATCHED
     HTTP_REQUESTS.labels(listener=listener, method=method, route=route, status=status).inc()
     HTTP_SECONDS.labels(listener=listener, route=route).observe(seconds)
-    # The route's own pattern, never the path or the query as they came.
+    fields: dict[str, str] = {}
+    if problem is not None:
+        HTTP_PROBLEMS.labels(listener=listener, problem=problem.problem).inc()
+        fields = {"problem": problem.problem, "message": str(problem)}
     log.info(
-        "request_answered", method=method, route=route, status=status, seconds=round(seconds, 6)
+        "request_answered",
+        method=method,
+        route=route,
+        status=status,
+        seconds=round(seconds, 6),
+        **fields,
     )
 
 

@@ -140,18 +140,20 @@ def _parameter(
 
 def _responses(row: Operation, schemas: Mapping[type, Mapping[str, object]]) -> dict[str, object]:
     responses: dict[str, object] = {}
+    contents: dict[int, dict[str, object]] = {}
     for status in row.statuses:
-        answer: dict[str, object] = {"description": HTTPStatus(status).phrase}
+        content = contents[int(status)] = {}
         if row.response is not None and status != HTTPStatus.NO_CONTENT:
             schema = {} if row.response is bytes else schemas[row.response]
-            answer["content"] = {row.gives: {"schema": schema}}
-        responses[str(int(status))] = answer
+            content[row.gives] = {"schema": schema}
+        phrase = HTTPStatus(status).phrase
+        responses[str(int(status))] = {"description": phrase, "content": content}
     by_status: dict[int, list[str]] = {}
     for slug in row.all_problems():
         by_status.setdefault(PROBLEM_TYPES[slug].status, []).append(slug)
     for status, slugs in sorted(by_status.items()):
-        responses[str(status)] = {
-            "description": ", ".join(sorted(slugs)),
-            "content": {PROBLEM_JSON: {"schema": schemas[Problem]}},
-        }
+        content = contents.setdefault(status, {})
+        content[PROBLEM_JSON] = {"schema": schemas[Problem]}
+        description = ", ".join(sorted(slugs))
+        responses[str(status)] = {"description": description, "content": content}
     return responses

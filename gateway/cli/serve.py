@@ -1,0 +1,135 @@
+"""`sekisho serve | core | resident-network | status | drain | unlock`: a run and its parent."""
+
+import asyncio
+import os
+import secrets
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from gateway.app.control import call_control
+from gateway.app.hardening import harden_process, refuse_optimised
+from gateway.cli.main import program_version
+from gateway.cli.output import ExitCode, errors, print_fields, print_json
+from gateway.errors import ConfigurationError
+from gateway.settings import (
+    Role,
+    Settings,
+    config_path,
+    load_settings,
+    parse_settings,
+    read_settings_file,
+)
+
+Config = Annotated[Path | None, Parameter(name=["--config", "-c"])]
+ReadyFd = Annotated[int | None, Parameter(name="--ready-fd")]
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+_METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def serve(*, config: Config = None, ready_fd: ReadyFd = None) -> int:
+    """Run one instance in the role its settings name, until SIGTERM.
+
+    Args:
+        config: The settings (TOML); else the file SEKISHO_CONFIG names.
+        ready_fd: A descriptor that gets one line of JSON when all workers are ready.
+    """
+    return _serve(config, ready_fd, role=None)
+
+
+def core(*, config: Config = None, ready_fd: ReadyFd = None) -> int:
+    """Run the network's core; as `serve`, for settings with role core.
+
+    Args:
+        config: The settings (TOML); else the file SEKISHO_CONFIG names.
+        ready_fd: A descriptor that gets one line of JSON when all workers are ready.
+    """
+    return _serve(config, ready_fd, role="core")
+
+
+def resident_network(*, config: Config = None, ready_fd: ReadyFd = None) -> int:
+    """Run the stand-in for the resident network; as `serve`, for settings of that role.
+
+    Args:
+        config: The settings (TOML); else the file SEKISHO_CONFIG names.
+        ready_fd: A descriptor that gets one line of JSON when all workers are ready.
+    """
+    return _serve(config, ready_fd, role="resident-network")
+
+
+def status(*, config: Config = None, json: Json = False) -> int:
+    """Tell how a running instance is.
+
+    Args:
+        config: The settings of the instance.
+        json: Print one JSON document.
+    """
+    return _ask("status", config, json=json)
+
+
+def drain(*, config: Config = None, json: Json = False) -> int:
+    """Let a running instance finish what it has and end.
+
+    Args:
+        config: The settings of the instance.
+        json: Print one JSON document.
+    """
+    return _ask("drain", config, json=json)
+
+
+def unlock(*, config: Config = None, json: Json = False) -> int:
+    """Unlock a running instance whose master key needs a passphrase.
+
+    Args:
+        config: The settings of the instance.
+        json: Print one JSON document.
+    """
+    return _ask("unlock", config, json=json)
+
+
+def _serve(config: Path | None, ready_fd: int | None, *, role: Role | None) -> int:
+    refuse_optimised()
+    path = config_path(config)
+    raw, base = read_settings_file(path), path.absolute().parent
+    settings = parse_settings(raw, base=base, name=str(path))
+    if role is not None and settings.role != role:
+        raise ConfigurationError(f"{path}: role is {settings.role}, not {role}")
+    harden_process()
+    metrics_dir = _share_metrics(settings)
+    # Loaded only now: what counts must find the shared directory when it is imported.
+    parent = import_module("gateway.app.parent")
+    logs = import_module("gateway.logs")
+    logs.configure(level=settings.log.level, role=settings.role)
+    options = parent.ParentOptions(
+        raw=raw,
+        base=base,
+        name=str(path),
+        version=program_version(),
+        metrics_dir=metrics_dir,
+        ready_fd=ready_fd,
+    )
+    asyncio.run(parent.Parent(options).run())
+    return ExitCode.DONE
+
+
+def _share_metrics(settings: Settings) -> Path:
+    """Make a folder for this run's metric values, and name it to this process and its children."""
+    folder = settings.metrics_dir / f"run-{secrets.token_hex(8)}"
+    folder.mkdir(mode=0o700, parents=True)
+    os.environ[_METRICS_VARIABLE] = str(folder)
+    return folder
+
+
+def _ask(command: str, config: Path | None, *, json: bool) -> int:
+    settings = load_settings(config_path(config))
+    reply = call_control(settings.control_socket, command)
+    if reply.problem is not None:
+        errors.print(f"sekisho: {reply.problem.get('title')}", markup=False)
+        return ExitCode.FAILED
+    if json:
+        print_json(reply.result)
+    else:
+        print_fields(reply.result or {})
+    return ExitCode.DONE
