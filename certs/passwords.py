@@ -70,9 +70,10 @@ def verify_password(password: str, stored: str | None) -> None:
         raise PasswordError("stored-password-malformed")
     try:
         Argon2id.verify_phc_encoded(_encode(normal), phc)
+        fits = stored is not None
     except InvalidKey:
-        raise PasswordError("wrong-password") from None
-    if stored is None:
+        fits = False
+    if not fits:
         raise PasswordError("wrong-password")
 
 
