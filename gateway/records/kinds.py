@@ -261,6 +261,7 @@ KINDS: Final = MappingProxyType[str, type[Public]](
         "staff-session": Public,
         "client-added": Public,
         "client-changed": Public,
+        "inquiry-withdrawn": Public,
         "rules-changed": Public,
         "allow-list-changed": Public,
         "replicas-loaded": Public,

@@ -241,11 +241,19 @@ def claimed_time(note: Note) -> int:
     Raises:
         RecordsError: log-line-missing, log-line-twice, bad-time.
     """
-    origin = note.checkpoint.origin
+    return cosignature_time(note, note.checkpoint.origin)
+
+
+def cosignature_time(note: Note, name: str) -> int:
+    """Return when a cosigner says it signed, unverified: it only chooses the key to verify with.
+
+    Raises:
+        RecordsError: log-line-missing, log-line-twice, bad-time.
+    """
     stamped = [
         line
         for line in note.lines
-        if line.name == origin and len(line.signature) == _COSIGNATURE_BYTES
+        if line.name == name and len(line.signature) == _COSIGNATURE_BYTES
     ]
     if len(stamped) > 1:
         raise RecordsError("log-line-twice")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Self, TypeAlias
 
+from certs.errors import CertsError
 from gateway.records.entry import ParsedEntry, parse_entry
 from gateway.records.errors import RecordsError
 from gateway.records.kinds import SLOTS_MAX
@@ -99,8 +100,8 @@ def verify_group(
     the directory gives it; `verified` remembers notes, so that a second look costs no signature.
 
     Raises:
-        RecordsError: bad-group, wrong-organisation, wrong-slot, not-included, or as
-            `parse_entry`, `verify_checkpoint` and `root_from_multiproof`.
+        RecordsError: bad-group, wrong-organisation, wrong-slot, wrong-origin, no-log-keys,
+            not-included, or as `parse_entry`, `verify_checkpoint` and `root_from_multiproof`.
     """
     if not 0 < len(group.entries) <= GROUP_ENTRIES_MAX:
         raise RecordsError("bad-group")
@@ -182,15 +183,22 @@ def _verified(
     if known is not None:
         if known.checkpoint.origin != origin:
             raise RecordsError("wrong-origin")
-        keys = log_keys(posix_instant(known.time))
+        keys = _keys_at(log_keys, known.time)
         # A key that the directory has taken back since must not live on in the cache.
         if known.keys == (keys.ed25519, keys.mldsa44):
             return known
     parsed = parse_note(note)
     if parsed.checkpoint.origin != origin:
         raise RecordsError("wrong-origin")
-    keys = log_keys(posix_instant(claimed_time(parsed)))
+    keys = _keys_at(log_keys, claimed_time(parsed))
     fresh = verify_checkpoint(parsed, origin=origin, keys=keys)
     if verified is not None:
         verified[note] = fresh
     return fresh
+
+
+def _keys_at(log_keys: KeysAt, time: int) -> LogKeys:
+    try:
+        return log_keys(posix_instant(time))
+    except CertsError:
+        raise RecordsError("no-log-keys") from None

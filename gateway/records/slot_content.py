@@ -1,0 +1,125 @@
+"""What the entries of one exported slot say: whose they are, when they were made."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
+from typing import Final
+
+from codes.canonical import parse_instant
+from gateway.records.bundle import SlotExport
+from gateway.records.entry import open_private, parse_entry
+from gateway.records.errors import RecordsError
+from gateway.records.findings import Fault
+from gateway.records.kinds import Opened
+from gateway.records.slot_notes import SignedNote
+from gateway.records.trust import LogTrust
+
+BACK_DATING_S: Final = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFindings:
+    """The instants of the entries up to the first fault, and that fault."""
+
+    times: tuple[datetime, ...]
+    faults: tuple[Fault, ...]
+
+
+class CosignedBounds:
+    """Between which cosignatures an entry must have been made (PROTOCOL §5)."""
+
+    __slots__ = ("_not_after", "_not_before", "_sizes")
+
+    def __init__(self, notes: Sequence[SignedNote]) -> None:
+        marks = sorted((note.checkpoint.size, time) for note in notes for time in note.cosigned_at)
+        self._sizes = [size for size, _ in marks]
+        times = [time for _, time in marks]
+        self._not_before = list(accumulate(times, max))
+        self._not_after = list(accumulate(reversed(times), min))[::-1]
+
+    def hold(self, index: int, made_at: datetime) -> bool:
+        """Tell whether an entry's time fits the cosignatures before and after it."""
+        second = made_at.timestamp()
+        place = bisect_right(self._sizes, index)
+        if place > 0 and second < self._not_before[place - 1] - BACK_DATING_S:
+            return False
+        return place == len(self._sizes) or second <= self._not_after[place] + BACK_DATING_S
+
+
+def check_entries(
+    export: SlotExport, trust: LogTrust, *, bounds: CosignedBounds, stop: int
+) -> EntryFindings:
+    """Return the instants of the entries before index `stop`, as far as nothing is wrong."""
+    times: list[datetime] = []
+    for index, raw in enumerate(export.entries, start=export.first):
+        if index >= stop:
+            break
+        try:
+            made_at = _made_at(raw, index, export.slot, trust)
+            _check_time(made_at, times, is_bounded=bounds.hold(index, made_at))
+        except RecordsError as error:
+            fault = Fault(slot=export.slot, index=index, reason=error.reason, detail=error.detail)
+            return EntryFindings(times=tuple(times), faults=(fault,))
+        times.append(made_at)
+    return EntryFindings(times=tuple(times), faults=())
+
+
+def check_private(export: SlotExport) -> list[Fault]:
+    """Return a fault for every opened private part that its entry did not commit to."""
+    faults = []
+    for index in sorted(export.private):
+        position = index - export.first
+        if not 0 <= position < len(export.entries):
+            faults.append(Fault(slot=export.slot, index=index, reason="private-mismatch"))
+            continue
+        try:
+            committed = parse_entry(export.entries[position]).public.private
+            open_private(export.private[index], committed)
+        except RecordsError as error:
+            reason = "private-mismatch"
+            detail = error.detail or error.reason
+            faults.append(Fault(slot=export.slot, index=index, reason=reason, detail=detail))
+    return faults
+
+
+def check_period(
+    export: SlotExport,
+    times: Sequence[datetime],
+    notes: Sequence[SignedNote],
+    *,
+    period: tuple[datetime, datetime],
+) -> list[Fault]:
+    """Return faults where entries of the period may lie outside the exported range."""
+    begins, ends = period
+    faults = []
+    if export.first and times and times[0] >= begins:
+        detail = "no entry from before the period"
+        faults.append(
+            Fault(slot=export.slot, index=export.first, reason="begins-late", detail=detail)
+        )
+    largest = max((note.checkpoint.size for note in notes), default=0)
+    if largest > export.end and (not times or times[-1] < ends):
+        detail = f"the log signed {largest} entries"
+        faults.append(Fault(slot=export.slot, index=export.end, reason="truncated", detail=detail))
+    return faults
+
+
+def _made_at(raw: bytes, index: int, slot: int, trust: LogTrust) -> datetime:
+    """Return the instant of an entry that stands in the right log."""
+    public = parse_entry(raw).public
+    if public.organisation != trust.organisation:
+        raise RecordsError("wrong-organisation")
+    if public.slot != slot:
+        raise RecordsError("wrong-slot")
+    if index == 0 and not isinstance(public, Opened):
+        raise RecordsError("not-opened")
+    return parse_instant(public.time)
+
+
+def _check_time(made_at: datetime, before: Sequence[datetime], *, is_bounded: bool) -> None:
+    if before and made_at < before[-1]:
+        raise RecordsError("time-decreases")
+    if not is_bounded:
+        raise RecordsError("back-dated")

@@ -1,0 +1,189 @@
+"""Offline verification of an export bundle: what PROTOCOL §5 says that `records verify` proves.
+
+These entries, in this order, unchanged, signed by this organisation, each slot complete up to
+the last cosigned size and as of the cosignature's time. Nothing is claimed about acts that were
+never recorded, nor about the truth of what was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from codes.canonical import parse_instant
+from codes.errors import CodesError
+from gateway.records.bundle import Files, SlotExport, read_manifest, read_slot
+from gateway.records.errors import RecordsError
+from gateway.records.findings import Fault
+from gateway.records.slot_content import (
+    CosignedBounds,
+    check_entries,
+    check_period,
+    check_private,
+)
+from gateway.records.slot_notes import SignedNote, read_foreign, read_notes
+from gateway.records.slot_tree import TreeFindings, check_tree
+from gateway.records.trust import LogTrust
+
+Completeness: TypeAlias = Literal["proved", "unproved"]
+Period: TypeAlias = tuple[datetime, datetime]
+_Mark: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotReport:
+    """What was found about one slot."""
+
+    slot: int
+    first: int
+    end: int
+    """The index after the last entry held."""
+    cosigned_size: int | None
+    cosigned_at: int | None
+    """POSIX second of the last cosignature; the slot is complete as of then."""
+    complete: Completeness
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a bundle proves: nothing is wrong with it if `faults` is empty."""
+
+    organisation: str
+    begins: str
+    ends: str
+    entries: int
+    slots: tuple[SlotReport, ...]
+    faults: tuple[Fault, ...]
+
+    @property
+    def complete(self) -> Completeness:
+        """Whether every slot that the directory lists is proved complete for the period."""
+        is_proved = not self.faults and all(slot.complete == "proved" for slot in self.slots)
+        return "proved" if is_proved else "unproved"
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no fault was found; completeness is a question of its own."""
+        return not self.faults
+
+
+def verify_bundle(
+    files: Files,
+    *,
+    trust: LogTrust,
+    foreign_notes: Sequence[str] = (),
+    begins: str | None = None,
+    ends: str | None = None,
+) -> Report:
+    """Return what the bundle proves about the log of `trust` in a period.
+
+    `foreign_notes` are checkpoints of this log that other parties hold with their receipts;
+    `begins` and `ends` ask about another period than the bundle names. No fault of the bundle
+    raises: it is reported with the first bad index.
+
+    Raises:
+        RecordsError: bad-bundle without a readable manifest, other-log if it is somebody
+            else's, bad-period.
+    """
+    manifest = read_manifest(files)
+    if (manifest.network, manifest.organisation) != (trust.network, trust.organisation):
+        raise RecordsError("other-log")
+    first, last = begins or manifest.begins, ends or manifest.ends
+    period = _period(first, last)
+    reports: list[SlotReport] = []
+    faults: list[Fault] = []
+    entries = 0
+    for slot in range(trust.slots):
+        if slot not in manifest.slots:
+            faults.append(Fault(slot=slot, index=None, reason="missing-slot"))
+            continue
+        try:
+            export = read_slot(files, slot)
+        except RecordsError as error:
+            faults.append(Fault(slot=slot, index=None, reason=error.reason, detail=error.detail))
+            continue
+        report = verify_slot(export, trust=trust, period=period, foreign_notes=foreign_notes)
+        reports.append(report)
+        faults += report.faults
+        entries += len(export.entries)
+    return Report(
+        organisation=trust.organisation,
+        begins=first,
+        ends=last,
+        entries=entries,
+        slots=tuple(reports),
+        faults=tuple(faults),
+    )
+
+
+def verify_slot(
+    export: SlotExport, *, trust: LogTrust, period: Period, foreign_notes: Sequence[str] = ()
+) -> SlotReport:
+    """Return what one slot's export proves, and its faults, each with its first bad index."""
+    notes, faults = read_notes(export.slot, export.notes, trust)
+    foreign = read_foreign(export.slot, foreign_notes, trust)
+    tree = check_tree(export, notes, foreign)
+    faults += tree.faults
+    content = check_entries(
+        export, trust, bounds=CosignedBounds(tree.agreeing), stop=_first_bad(tree, export)
+    )
+    faults += content.faults
+    faults += check_private(export)
+    faults += check_period(export, content.times, _signed(notes, foreign, period), period=period)
+    cosigned = _cosigned(tree.agreeing, trust.cosigners_min)
+    covered = sum(1 for time in content.times if time < period[1]) + export.first
+    marks = [*cosigned, *((note.checkpoint.size, note.time) for note in tree.foreign)]
+    is_proved = not faults and _covers(marks, size=covered, ends=period[1])
+    size, time = max(cosigned, default=(None, None))
+    return SlotReport(
+        slot=export.slot,
+        first=export.first,
+        end=export.end,
+        cosigned_size=size,
+        cosigned_at=time,
+        complete="proved" if is_proved else "unproved",
+        faults=tuple(faults),
+    )
+
+
+def _period(begins: str, ends: str) -> Period:
+    try:
+        period = (parse_instant(begins), parse_instant(ends))
+    except CodesError:
+        raise RecordsError("bad-period") from None
+    if period[0] > period[1]:
+        raise RecordsError("bad-period")
+    return period
+
+
+def _first_bad(tree: TreeFindings, export: SlotExport) -> int:
+    """Return the index from which on the entries are not those that were signed."""
+    indexes = [
+        fault.index for fault in tree.faults if fault.index is not None and fault.reason != "fork"
+    ]
+    return min(indexes, default=export.end)
+
+
+def _signed(
+    notes: Sequence[SignedNote], foreign: Sequence[SignedNote], period: Period
+) -> list[SignedNote]:
+    """Return the notes that show how many entries the log had signed in the period.
+
+    A foreign note from after the period may be younger than the export, so it does not count.
+    """
+    ends = period[1].timestamp()
+    return [*notes, *(note for note in foreign if note.time < ends)]
+
+
+def _cosigned(notes: Sequence[SignedNote], cosigners_min: int) -> list[_Mark]:
+    """Return (size, POSIX second) of the notes that enough witnesses had signed by then."""
+    return [
+        (note.checkpoint.size, note.cosigned_at[cosigners_min - 1])
+        for note in notes
+        if len(note.cosigned_at) >= cosigners_min
+    ]
+
+
+def _covers(marks: Sequence[_Mark], *, size: int, ends: datetime) -> bool:
+    return any(held >= size and time >= ends.timestamp() for held, time in marks)
