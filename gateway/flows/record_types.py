@@ -53,19 +53,29 @@ class Draft:
     entry_id: str = field(default_factory=new_id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Under:
+    """A signed checkpoint and the part of its tree that was still in memory."""
+
+    size: int
+    checkpoint: str = field(repr=False)
+    extension: Extension = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """An entry that is durably committed and stands under a signed checkpoint."""
+    """An entry that is durably committed; `under` is the checkpoint it was first released with.
+
+    An entry found again later has none: its proof is made under its slot's latest root.
+    """
 
     entry_id: str
     entry: bytes = field(repr=False)
     leaf_hash: bytes
     slot: int
     index: int
-    size: int
-    checkpoint: str = field(repr=False)
     time: str
-    extension: Extension = field(repr=False, compare=False)
+    under: Under | None = field(default=None, repr=False, compare=False)
 
 
 class EffectRefusedError(ConflictError):

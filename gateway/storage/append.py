@@ -282,6 +282,19 @@ async def last_month(connection: WriterConnection, slot: int) -> int | None:
     return month
 
 
+_EFFECT_KINDS: Final[LiteralString] = """
+    SELECT substr(proname, 8) AS kind
+      FROM pg_proc
+     WHERE proname LIKE 'effect\\_%' AND pronamespace = 'public'::regnamespace
+"""
+
+
+async def effect_kinds(connection: WriterConnection) -> frozenset[str]:
+    """Return the kinds of effects that the schema has functions for."""
+    with known_failures():
+        return frozenset(row["kind"] for row in await connection.fetch(_EFFECT_KINDS))
+
+
 def slot_state(row: asyncpg.Record) -> SlotState:
     """Return a slot's row as a value."""
     return SlotState(

@@ -41,7 +41,11 @@ class Effect:
     ORDER: ClassVar[int] = 50
     """Smaller runs earlier; effects that read what another kind writes come after it."""
     IS_UNIQUE: ClassVar[bool] = True
-    """Whether two effects of this kind with one key must not meet in a batch."""
+    """Whether two effects of this kind with one key must not meet in a batch.
+
+    If not, equal effects of several entries are applied once for all of them, and also if those
+    entries drop out: they must be harmless facts that are never refused.
+    """
 
     def __init_subclass__(cls) -> None:
         # A slotted dataclass is made twice under one name; two classes never share a kind.

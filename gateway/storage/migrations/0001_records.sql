@@ -133,7 +133,8 @@ END $$;
 --
 -- p_gate_versions  by entry: the version its decision was made on, NULL if on none
 -- p_changes        by entry: whether it changes what the gate guards
--- p_effects        [{"kind", "changes", "entries": [entry, …], "rows": [effect, …]}, …]
+-- p_effects        [{"kind", "changes", "entries": [entry, …], "rows": [effect, …]}, …]; entry -1
+--                  stands for several, whose effect is applied once and never refused
 CREATE FUNCTION record_effects(p_gate_versions bigint[], p_changes boolean[], p_effects jsonb)
 RETURNS TABLE (entry integer, reason text, is_dirty boolean) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -186,6 +187,8 @@ BEGIN
             FOR i IN 1 .. cardinality(v_entries) LOOP
                 IF (i - 1) = ANY (v_accepted) THEN
                     v_touched := v_touched || v_entries[i];
+                ELSIF v_entries[i] = 0 THEN
+                    RAISE EXCEPTION 'effect %: a shared one was refused', v_group ->> 'kind';
                 ELSE
                     v_reasons[v_entries[i]] := 'effect:' || (v_group ->> 'kind');
                 END IF;

@@ -1,0 +1,146 @@
+"""Statements of entries recorded before: any slot's, under that slot's committed root.
+
+A note can be made again at any time, by any worker: what is signed here was read back from the
+database, so it is committed.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Final
+
+from codes.canonical import instant
+from gateway.clock import Clock
+from gateway.errors import NotFoundError
+from gateway.flows.record_types import Recorded
+from gateway.records.note import Checkpoint, LogSigner, sign_checkpoint
+from gateway.records.statements import StatementGroup
+from gateway.records.tiles import Tile, node_source, tiles_for
+from gateway.records.tree import NodeSource, multiproof_nodes
+from gateway.storage.append import SlotState
+from gateway.storage.database import Connection, Database
+from gateway.storage.records import find_entries
+from gateway.storage.tiles import read_slots, read_tiles
+
+NOTES_MAX: Final = 256
+
+
+class Notary:
+    """Signs committed checkpoints, in a thread, one after another; remembers the latest."""
+
+    def __init__(self, *, signer: LogSigner, clock: Clock, thread: Executor) -> None:
+        self._signer = signer
+        self._clock = clock
+        self.thread: Final = thread
+        self._notes: OrderedDict[Checkpoint, str] = OrderedDict()
+
+    def sign(self, checkpoint: Checkpoint) -> str:
+        """Return a note of a committed root; called in the thread."""
+        return sign_checkpoint(checkpoint, self._signer, time=int(self._clock.now().timestamp()))
+
+    def sign_all(self, checkpoints: Sequence[Checkpoint]) -> list[str]:
+        """Return notes of committed roots; called in the thread."""
+        return [self.sign(checkpoint) for checkpoint in checkpoints]
+
+    async def note(self, checkpoint: Checkpoint) -> str:
+        """Return a note of a committed root, an earlier one if there is one."""
+        note = self._notes.get(checkpoint)
+        if note is None:
+            loop = asyncio.get_running_loop()
+            note = await loop.run_in_executor(self.thread, self.sign, checkpoint)
+            self.remember(checkpoint, note)
+        return note
+
+    def remember(self, checkpoint: Checkpoint, note: str) -> None:
+        """Keep a note at hand; the oldest goes."""
+        self._notes[checkpoint] = note
+        if len(self._notes) > NOTES_MAX:
+            self._notes.popitem(last=False)
+
+
+async def find_recorded(database: Database, entry_ids: Sequence[str]) -> dict[str, Recorded]:
+    """Return the entries with these ids; unknown ids are left out."""
+    async with database.read() as connection:
+        found = await find_entries(connection, entry_ids)
+    return {
+        entry.entry_id: Recorded(
+            entry_id=entry.entry_id,
+            entry=entry.leaf,
+            leaf_hash=entry.leaf_hash,
+            slot=entry.slot,
+            index=entry.index,
+            time=instant(entry.time),
+        )
+        for entry in found
+    }
+
+
+async def prove(
+    database: Database, notary: Notary, recorded: Sequence[Recorded]
+) -> list[tuple[int, StatementGroup]]:
+    """Return the statements of these entries, one group a slot, in slot order.
+
+    What one batch recorded is proved from memory under that batch's checkpoint, anything else
+    from tiles under its slot's latest root.
+
+    Raises:
+        NotFoundError: a slot is not in this database.
+        RecordsError: node-not-held if tiles are missing that committed entries have.
+    """
+    by_slot: dict[int, list[Recorded]] = {}
+    for entry in recorded:
+        by_slot.setdefault(entry.slot, []).append(entry)
+    groups = {slot: _from_memory(entries) for slot, entries in by_slot.items()}
+    missing = {slot: by_slot[slot] for slot, group in groups.items() if group is None}
+    if missing:
+        groups |= await _from_tiles(database, notary, missing)
+    return [(slot, group) for slot, group in sorted(groups.items()) if group is not None]
+
+
+def _from_memory(entries: Sequence[Recorded]) -> StatementGroup | None:
+    under = entries[0].under
+    if under is None or any(entry.under is not under for entry in entries):
+        return None
+    return StatementGroup.build(
+        checkpoint=under.checkpoint,
+        size=under.size,
+        entries={entry.index: entry.entry for entry in entries},
+        node=under.extension.node,
+    )
+
+
+async def _from_tiles(
+    database: Database, notary: Notary, by_slot: Mapping[int, Sequence[Recorded]]
+) -> dict[int, StatementGroup | None]:
+    async with database.snapshot() as connection:
+        states = await read_slots(connection, list(by_slot))
+        if len(states) != len(by_slot):
+            raise NotFoundError("no such slot")
+        tiles = {
+            slot: await _tiles_of(connection, states[slot], entries)
+            for slot, entries in by_slot.items()
+        }
+    groups: dict[int, StatementGroup | None] = {}
+    for slot, entries in by_slot.items():
+        state = states[slot]
+        note = await notary.note(Checkpoint(state.origin, state.size, state.root))
+        groups[slot] = StatementGroup.build(
+            checkpoint=note,
+            size=state.size,
+            entries={entry.index: entry.entry for entry in entries},
+            node=_node_source(tiles[slot]),
+        )
+    return groups
+
+
+async def _tiles_of(
+    connection: Connection, state: SlotState, entries: Sequence[Recorded]
+) -> Mapping[tuple[int, int], Tile]:
+    indexes = sorted({entry.index for entry in entries})
+    nodes = multiproof_nodes(state.size, indexes)
+    return await read_tiles(connection, state.slot, tiles_for(state.size, nodes))
+
+
+def _node_source(tiles: Mapping[tuple[int, int], Tile]) -> NodeSource:
+    return node_source(lambda level, number: tiles.get((level, number)))
