@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -35,7 +38,8 @@ class Asked:
     """What a question asks for, as far as the law has a word for it.
 
     `terms` are those it may lie in (none: unknown to the law); `is_whole` says the name is a
-    term's own; `label` and `scope_id` select the scope meant.
+    term's own; `label` and `scope_id` select the scope meant; `parts` are the labels of a wording
+    that joins several: it asks for all of them, and is nothing less.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Asked:
     is_whole: bool = False
     label: str = ""
     scope_id: ScopeId | None = None
+    parts: frozenset[str] = frozenset()
 
     def means(self, scope: Scope) -> bool:
         """Tell whether the scope is what was asked for, or part of it."""
@@ -50,7 +55,13 @@ class Asked:
             return scope.id == self.scope_id
         if self.is_whole and scope.term in self.terms:
             return True
+        if self.parts:
+            return plain_label(scope.ja) in self.parts
         return bool(self.label) and plain_label(scope.ja) == self.label
+
+    def is_covered_by(self, scopes: Iterable[Scope]) -> bool:
+        """Tell whether the scopes hold every part that was asked for."""
+        return self.parts <= {plain_label(scope.ja) for scope in scopes}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +70,7 @@ class InformationBook:
 
     _by_id: Mapping[str, Asked]
     _by_label: Mapping[str, Asked]
+    _by_text: Mapping[str, Asked]
 
     @classmethod
     def build(cls, facts: Facts) -> Self:
@@ -72,17 +84,27 @@ class InformationBook:
         for phrase in facts.phrases:
             label = plain_label(phrase.means or phrase.ja)
             _add_label(by_label, phrase.ja, label, frozenset({phrase.term}))
+        for phrase in facts.phrases:
+            if phrase.parts:
+                by_label[plain_label(phrase.ja)] = _joined(phrase.ja, phrase.parts, by_label)
         for term in facts.terms:
             by_id[term.id] = _whole(term)
             for name in (*term.aliases, term.ja):
                 by_label[plain_label(name)] = _whole(term)
-        return cls(_by_id=MappingProxyType(by_id), _by_label=MappingProxyType(by_label))
+        return cls(
+            _by_id=MappingProxyType(by_id),
+            _by_label=MappingProxyType(by_label),
+            _by_text=MappingProxyType(_texts(facts, by_label)),
+        )
 
     def find(self, information: str) -> Asked:
-        """Return what is asked for; a name without terms when the law has no such word."""
+        """Return what is asked for; a name without terms when the law has no such word.
+
+        The very text of an item or sub-item is known by its digest.
+        """
         label = plain_label(information)
         known = self._by_id.get(information) or self._by_label.get(label)
-        return known or Asked(name=information, label=label)
+        return known or self._by_text.get(_digest(information)) or _unknown(information, label)
 
 
 def items_of(scope: Scope, day: date, tables: CodeTables) -> tuple[str, ...]:
@@ -109,6 +131,35 @@ def _whole(term: Term) -> Asked:
     return Asked(
         name=term.ja, terms=frozenset({term.id}), is_whole=True, label=plain_label(term.ja)
     )
+
+
+def _unknown(information: str, label: str) -> Asked:
+    return Asked(name=information, label=label)
+
+
+def _joined(name: str, parts: Iterable[str], by_label: Mapping[str, Asked]) -> Asked:
+    """Return one name for several labels, in whatever terms they lie."""
+    labels = frozenset(plain_label(part) for part in parts)
+    terms = [by_label[label].terms for label in labels if label in by_label]
+    return Asked(
+        name=name,
+        terms=frozenset[TermId]().union(*terms),
+        label=plain_label(name),
+        parts=labels,
+    )
+
+
+def _texts(facts: Facts, by_label: Mapping[str, Asked]) -> dict[str, Asked]:
+    """Return what each text of the law asks, by digest: one label, or several at once."""
+    labels: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for scope in facts.scopes:
+        if scope.text_digest:
+            labels[scope.text_digest][scope.ja] = None
+    return {digest: _joined("、".join(names), names, by_label) for digest, names in labels.items()}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(unicodedata.normalize("NFC", text.strip()).encode()).hexdigest()
 
 
 def _add_label(by_label: dict[str, Asked], name: str, label: str, terms: frozenset[TermId]) -> None:

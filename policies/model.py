@@ -171,11 +171,13 @@ class Phrase(Fact, frozen=True, kw_only=True):
 
     `means` names the scope label it is another wording of. A phrase gives no right to anything;
     it only lets a refusal say in which term the asked information lies (道府県民税に関する情報).
+    A wording that joins several has the labels it joins as `parts`: it asks for all of them.
     """
 
     ja: str
     term: TermId
     means: str = ""
+    parts: tuple[str, ...] = ()
     review: Review = SURE
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from difflib import SequenceMatcher
@@ -37,7 +37,11 @@ class Track:
         return self.stretches[-1].paragraph.to
 
 
-def align(found: Iterable[FoundProcedure], findings: Findings) -> tuple[Track, ...]:
+def align(
+    found: Iterable[FoundProcedure],
+    reviewed: Mapping[tuple[str, date, str], bool],
+    findings: Findings,
+) -> tuple[Track, ...]:
     """Return the procedures through all texts; likenesses that a person should see are noted."""
     by_paragraph: dict[tuple[str, str], list[FoundProcedure]] = defaultdict(list)
     for procedure in found:
@@ -45,11 +49,15 @@ def align(found: Iterable[FoundProcedure], findings: Findings) -> tuple[Track, .
         by_paragraph[paragraph.article, paragraph.paragraph].append(procedure)
     tracks: list[Track] = []
     for name in sorted(by_paragraph, key=lambda key: (item_order(key[0]), item_order(key[1]))):
-        tracks.extend(_aligned(by_paragraph[name], findings))
+        tracks.extend(_aligned(by_paragraph[name], reviewed, findings))
     return tuple(_moved(tracks))
 
 
-def _aligned(found: Sequence[FoundProcedure], findings: Findings) -> list[Track]:
+def _aligned(
+    found: Sequence[FoundProcedure],
+    reviewed: Mapping[tuple[str, date, str], bool],
+    findings: Findings,
+) -> list[Track]:
     tracks: list[Track] = []
     days = sorted({procedure.paragraph.from_ for procedure in found})
     for day in days:
@@ -57,7 +65,7 @@ def _aligned(found: Sequence[FoundProcedure], findings: Findings) -> list[Track]
         waiting = [track for track in tracks if track.ends == day - _DAY]
         for same in (_same_text, _same_bare_text):
             waiting, fresh = _paired(waiting, fresh, same)
-        fresh = _alike(waiting, fresh, findings)
+        fresh = _alike(waiting, fresh, reviewed, findings)
         tracks.extend(Track(stretches=[procedure]) for procedure in fresh)
     return tracks
 
@@ -81,9 +89,12 @@ def _paired(
 
 
 def _alike(
-    waiting: Sequence[Track], fresh: Sequence[FoundProcedure], findings: Findings
+    waiting: Sequence[Track],
+    fresh: Sequence[FoundProcedure],
+    reviewed: Mapping[tuple[str, date, str], bool],
+    findings: Findings,
 ) -> list[FoundProcedure]:
-    """Continue tracks by what is most like them, best first, and note each as doubtful."""
+    """Continue tracks by what is most like them, best first; what nobody reviewed is noted."""
     left, unpaired = list(waiting), list(fresh)
     scored = sorted(
         (
@@ -97,9 +108,14 @@ def _alike(
         track, procedure = waiting[-at], fresh[-number]
         if score < LIKENESS_MIN or track not in left or procedure not in unpaired:
             continue
-        place = f"{procedure.paragraph.place} 第{procedure.item}号"
-        before = track.stretches[-1].item
-        findings.add(Kind.ALIGNMENT_DOUBTFUL, place, f"was 第{before}号, likeness {score:.2f}")
+        paragraph = procedure.paragraph
+        verdict = reviewed.get((paragraph.article, paragraph.from_, procedure.item))
+        if verdict is False:
+            continue
+        if verdict is None:
+            place = f"{paragraph.place} 第{procedure.item}号"
+            before = track.stretches[-1].item
+            findings.add(Kind.ALIGNMENT_DOUBTFUL, place, f"was 第{before}号, {score:.2f} alike")
         track.stretches.append(procedure)
         left.remove(track)
         unpaired.remove(procedure)

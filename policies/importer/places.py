@@ -77,7 +77,9 @@ class PlaceReader:
             )
             affairs[item.item] = split.affair if split else strip_brackets(item.text)
             wordings = split.wordings if split else None
-            listed[item.item] = self._of_item(paragraph, item, wordings, listed)
+            information = split.information if split else item.text
+            asked_item = ItemText(item=item.item, text=information, subs=item.subs)
+            listed[item.item] = self._of_item(paragraph, asked_item, wordings, listed)
         return tuple(
             self._procedure(paragraph, item.item, affairs[item.item], listed[item.item])
             for item in paragraph.items

@@ -111,6 +111,16 @@ class Unsure(_Table, frozen=True, kw_only=True):
     why: str
 
 
+class Alignment(_Table, frozen=True, kw_only=True):
+    """Whether a procedure whose wording changed much is still the one it was."""
+
+    article: str
+    from_: date = msgspec.field(name="from")
+    item: str
+    same: bool
+    why: str
+
+
 class Role(_Table, frozen=True, kw_only=True):
     """Words by which a role is known in the description of a person."""
 
@@ -147,6 +157,10 @@ class _Places(_Table, frozen=True, kw_only=True):
     unsure: tuple[Unsure, ...] = ()
 
 
+class _Alignments(_Table, frozen=True, kw_only=True):
+    alignment: tuple[Alignment, ...] = ()
+
+
 class _Roles(_Table, frozen=True, kw_only=True):
     role: tuple[Role, ...]
 
@@ -172,6 +186,7 @@ class Reviewed:
     limits: tuple[Limit, ...]
     unsure: Mapping[str, str]
     roles: tuple[Role, ...]
+    alignments: Mapping[tuple[str, date, str], bool]
 
     def verdict(self, why: str) -> Review:
         """Return the review of a fact: sure without a reason, else reviewed for that reason."""
@@ -206,6 +221,10 @@ def load_reviewed(folder: Traversable | Path | None = None) -> Reviewed:
         limits=places.limit,
         unsure={place.article: place.why for place in places.unsure},
         roles=_table(root, "roles.toml", _Roles).role,
+        alignments={
+            (found.article, found.from_, found.item): found.same
+            for found in _table(root, "alignments.toml", _Alignments).alignment
+        },
     )
     _check(reviewed)
     return reviewed

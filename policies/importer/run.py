@@ -27,6 +27,7 @@ LAW_ID: Final = "506M60004008009"
 CURRENT_TABLE: Final = "order19-8_art2@"
 # The article that leaves the rest to the ministers; it names neither affair nor information.
 _CLOSING_ARTICLE: Final = "176"
+_JOINED: Final = "列挙を人が読み分けた"
 _KINDS: Final = ("classes", "terms", "phrases", "grants", "procedures", "scopes", "superseded")
 
 
@@ -51,7 +52,8 @@ def import_law(source: Source, reviewed: Reviewed) -> tuple[Facts, Report]:
     _check_rows(source, reader)
     places = _place_reader(source, reviewed, rows, findings)
     procedures, scopes = procedure_facts(
-        align(_procedures(source.lines, rows, places, findings), findings), reviewed.limits
+        align(_procedures(source.lines, rows, places, findings), reviewed.alignments, findings),
+        reviewed.limits,
     )
     law_texts = _law_texts(source)
     facts = Facts(
@@ -151,8 +153,8 @@ def _standing(source: Source, day: date) -> str:
 
 
 def _phrases(reviewed: Reviewed) -> tuple[Phrase, ...]:
-    """Return the wordings by which people may ask, each with the label it means."""
-    return tuple(
+    """Return the wordings by which people may ask, each with the label or labels it means."""
+    single = [
         Phrase(
             ja=entry.ja,
             term=reviewed.terms[_first_term(entry, reviewed)].id,
@@ -160,7 +162,22 @@ def _phrases(reviewed: Reviewed) -> tuple[Phrase, ...]:
             review=reviewed.verdict(entry.reviewed),
         )
         for entry in reviewed.phrases.values()
-    )
+    ]
+    joined = [
+        Phrase(
+            ja=compound.ja,
+            term=reviewed.terms[_first_term(reviewed.phrases[compound.parts[0]], reviewed)].id,
+            parts=tuple(_label(part, reviewed) for part in compound.parts),
+            review=reviewed.verdict(_JOINED),
+        )
+        for compound in reviewed.compounds
+        if not compound.rows
+    ]
+    return (*single, *joined)
+
+
+def _label(part: str, reviewed: Reviewed) -> str:
+    return reviewed.phrases[part].label or part
 
 
 def _first_term(entry: PhraseEntry, reviewed: Reviewed) -> str:
