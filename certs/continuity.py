@@ -24,7 +24,6 @@ class Change(StrEnum):
     SUITE_LOWERED = "minimum-suite-lowered"
     ORGANISATION_DROPPED = "organisation-dropped"
     RE_ENROLLED = "re-enrolled"
-    ROLE_CHANGED = "role-changed"
     SLOTS_DROPPED = "slots-dropped"
     RETURNED = "returned-after-withdrawal"
     ORGANISATION_ADDED = "organisation-added"
@@ -51,7 +50,6 @@ REFUSED: Final = frozenset(
         Change.SUITE_LOWERED,
         Change.ORGANISATION_DROPPED,
         Change.RE_ENROLLED,
-        Change.ROLE_CHANGED,
         Change.SLOTS_DROPPED,
         Change.RETURNED,
     }
@@ -128,8 +126,6 @@ def _of_one(before: Organisation | None, after: Organisation | None) -> Iterable
         yield Change.ORGANISATION_DROPPED
         return
     yield from _of_keys(before, after)
-    if after.role != before.role:
-        yield Change.ROLE_CHANGED
     if after.slots != before.slots:
         yield Change.SLOTS_ADDED if after.slots > before.slots else Change.SLOTS_DROPPED
     if after.endpoints != before.endpoints:

@@ -31,9 +31,13 @@ MLDSA44_FILE: Final = "mldsa44.key.pem"
 
 
 def make_private_directory(path: Path) -> Path:
-    """Create `path` and its parents, itself of mode 0700, and return it."""
-    path.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
-    path.chmod(PRIVATE_DIRECTORY_MODE)
+    """Create `path` and what is missing above it with mode 0700, and return it.
+
+    What exists already keeps its mode: it may be anybody's.
+    """
+    if not path.is_dir():
+        make_private_directory(path.parent)
+        path.mkdir(mode=PRIVATE_DIRECTORY_MODE, exist_ok=True)
     return path
 
 
@@ -51,7 +55,7 @@ def write_file(path: Path, content: bytes, *, mode: int = PUBLIC_FILE_MODE) -> N
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Put a secret at `path`, mode 0600, in a directory of mode 0700."""
+    """Put a secret at `path`, mode 0600; a directory made for it has mode 0700."""
     make_private_directory(path.parent)
     write_file(path, content, mode=PRIVATE_FILE_MODE)
 

@@ -222,6 +222,9 @@ class Organisation:
         if members["status"] == RE_ENROLLED:
             raise DirectoryError("re-enrolled", name)
         documents = read_list(members, "key_sets", longest=KEY_SETS_MAX)
+        key_sets = read_chain(documents, network=network, organisation=name, known=known)
+        if any(certificate.role != role for key_set in key_sets for certificate in key_set.tls):
+            raise DirectoryError("another-role", name)
         return cls(
             name=name,
             title=read_label(members, "title"),
@@ -231,7 +234,7 @@ class Organisation:
             bodies=tuple(map(Body.from_json, read_list(members, "bodies", longest=BODIES_MAX))),
             endpoints=_read_endpoints(members["endpoints"]),
             witnesses=_read_witnesses(members, name),
-            key_sets=read_chain(documents, network=network, organisation=name, known=known),
+            key_sets=key_sets,
             key_set_documents=tuple(documents),
             permit_keys=_read_permit_keys(members),
         )

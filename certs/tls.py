@@ -197,10 +197,11 @@ def _bare(protocol: ssl._SSLMethod) -> ssl.SSLContext:
 def _alerting(on_refused: OnRefused | None) -> type[ssl.SSLObject]:
     if on_refused is None:
         return _AlertingConnection
+    tell: OnRefused = on_refused
 
     class Counted(_AlertingConnection):
         def _tell(self, reason: str) -> None:
-            on_refused(reason)
+            tell(reason)
 
     return Counted
 

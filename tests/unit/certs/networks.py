@@ -1,17 +1,21 @@
 """One small network for the tests of trust: made once, copied where a test changes it."""
 
+import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
-from certs.directory import Directory
+from certs.directory import DIRECTORY_BYTES_MAX, Directory
+from certs.documents import DocumentSigner, sign_document
 from certs.network import init_network, keys_directory
 from certs.network_spec import NetworkSpec, OrganisationSpec
 from certs.organisations import Body, BodyClass
-from certs.own_keys import PrivateKeySet, read_root
+from certs.own_keys import PrivateKeySet, load_directory_key, read_root
 from certs.roots import Root
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -107,3 +111,22 @@ def _nagaoka_bodies() -> tuple[Body, ...]:
             delegated_by=NAGAOKA_MAYOR,
         ),
     )
+
+
+def resigned(
+    network: Network,
+    change: Callable[[dict[str, Any]], object],
+    *,
+    signer: DocumentSigner | None = None,
+) -> bytes:
+    """Return the network's directory with its content changed and signed again."""
+    signed = json.loads(network.directory.raw)["signed"]
+    change(signed)
+    return sign_document(
+        signed, [signer or load_directory_key(network.core)], bytes_max=DIRECTORY_BYTES_MAX
+    )
+
+
+def entry(signed: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return one organisation's entry of a directory's `signed` part."""
+    return next(found for found in signed["organisations"] if found["name"] == name)
