@@ -31,11 +31,10 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class NetworkSettings(Section, frozen=True, kw_only=True):
-    """The network this instance is part of."""
+    """The network this instance is part of; `keys_dir` holds the pinned root as well."""
 
     name: Name
     keys_dir: Path
-    root: Path
     core_url: str | None = None
     directory_poll_s: Seconds = 60.0
     directory_valid_h: Annotated[int, msgspec.Meta(ge=1, le=168)] = 24
@@ -50,7 +49,6 @@ class DatabaseSettings(Section, frozen=True, kw_only=True):
     dsn: str | None = None
     owner_dsn: str | None = None
     pool_connections_max: Annotated[int, msgspec.Meta(ge=1, le=200)] = 8
-    statement_timeout_s: Seconds = 30.0
     migrate_at_start: bool = False
 
     def __repr__(self) -> str:
@@ -95,7 +93,10 @@ class HttpLimits(Section, frozen=True, kw_only=True):
 
 
 class TlsFiles(Section, frozen=True, kw_only=True):
-    """A server certificate with its key, and the CA whose clients may come."""
+    """A server certificate with its key, and the CA whose clients may come.
+
+    A listener without this table takes what stands in the key directory.
+    """
 
     certificate: Path
     private_key: Path
@@ -123,7 +124,7 @@ class BackofficeListener(Section, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: Port
-    tls: TlsFiles
+    tls: TlsFiles | None = None
     limits: HttpLimits = HttpLimits()
 
 
@@ -132,7 +133,7 @@ class StaffListener(Section, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: Port
-    tls: TlsFiles
+    tls: TlsFiles | None = None
     limits: HttpLimits = HttpLimits(requests_per_s=50.0, requests_burst=200)
 
 

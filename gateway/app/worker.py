@@ -59,8 +59,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             for listener in listeners:
                 await listener.start()
-            going_on = [group.create_task(listener.follow_tls()) for listener in listeners]
-            going_on += [group.create_task(_forever(task), name=task.name) for task in role.tasks]
+            going_on = [group.create_task(_forever(task), name=task.name) for task in role.tasks]
             going_on.append(group.create_task(self._listen_to_parent(role, group)))
             going_on.append(group.create_task(self._tell_readiness(role)))
             log.info("worker_started")

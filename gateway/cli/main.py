@@ -46,6 +46,7 @@ def build_app() -> App:
         name="sekisho",
         help="An open intermediary gateway for information-provision networks.",
         version=program_version,
+        suppress_keyboard_interrupt=False,
     )
     for name, place in COMMANDS.items():
         if find_spec(place.partition(":")[0]) is not None:

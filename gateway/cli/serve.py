@@ -27,6 +27,7 @@ Config = Annotated[Path | None, Parameter(name=["--config", "-c"])]
 ReadyFd = Annotated[int | None, Parameter(name="--ready-fd")]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 _METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+_PRIVATE_MODE: Final = 0o700
 
 
 def serve(*, config: Config = None, ready_fd: ReadyFd = None) -> int:
@@ -116,8 +117,11 @@ def _serve(config: Path | None, ready_fd: int | None, *, role: Role | None) -> i
 
 def _share_metrics(settings: Settings) -> Path:
     """Make a folder for this run's metric values, and name it to this process and its children."""
+    # One by one: only the folder itself gets the mode, not those made above it.
+    settings.data_dir.mkdir(mode=_PRIVATE_MODE, parents=True, exist_ok=True)
+    settings.metrics_dir.mkdir(mode=_PRIVATE_MODE, exist_ok=True)
     folder = settings.metrics_dir / f"run-{secrets.token_hex(8)}"
-    folder.mkdir(mode=0o700, parents=True)
+    folder.mkdir(mode=_PRIVATE_MODE)
     os.environ[_METRICS_VARIABLE] = str(folder)
     return folder
 

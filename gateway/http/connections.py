@@ -11,10 +11,11 @@ import hashlib
 import ssl
 from dataclasses import dataclass, field
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import InvalidRequestError
+from gateway.http.edge import SERVER_NAME
 from gateway.http.problems import problem_response
 from gateway.http.tls import Keeps
 from gateway.metrics import HTTP_CONNECTIONS, HTTP_CONNECTIONS_REFUSED
@@ -114,6 +115,7 @@ class LimitedHandler(RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("a response has begun")
         response = problem_response(MalformedHttpError())
+        response.headers[hdrs.SERVER] = SERVER_NAME
         response.force_close()
         return response
 

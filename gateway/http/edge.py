@@ -22,6 +22,7 @@ from gateway.metrics import HTTP_PROBLEMS, HTTP_REQUESTS, HTTP_SECONDS
 
 REQUEST_ID: Final[web.RequestKey[str]] = web.RequestKey("request_id", str)
 REQUEST_ID_HEADER: Final = "X-Request-Id"
+SERVER_NAME: Final = "sekisho"
 _UNMATCHED: Final = "unmatched"
 
 log = get_logger()
@@ -53,7 +54,7 @@ def edge_middleware(listener: str) -> Middleware:
 async def tidy_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Keep answers out of caches and the program's make out of answers; name the request."""
     response.headers[REQUEST_ID_HEADER] = request_id_of(request)
-    response.headers[hdrs.SERVER] = "sekisho"
+    response.headers[hdrs.SERVER] = SERVER_NAME
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
 

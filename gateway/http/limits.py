@@ -3,11 +3,25 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from gateway.errors import TooManyRequestsError
+from gateway.settings import HttpLimits
 
 KEYS_MAX: Final = 4_096
+
+
+C = TypeVar("C")
+
+
+def rate_limit(
+    limits: HttpLimits, key_of: Callable[[C], str], *, monotonic: Callable[[], float]
+) -> Callable[[C], None]:
+    """Return the limit of `build_application` for a listener's settings."""
+    buckets = TokenBuckets(
+        per_s=limits.requests_per_s, burst=limits.requests_burst, monotonic=monotonic
+    )
+    return lambda caller: buckets.take(key_of(caller))
 
 
 class TokenBuckets:

@@ -1,27 +1,34 @@
-"""TLS of a listener that can be changed while it runs, and the count of failed handshakes."""
+"""TLS of a listener that can be changed while it runs; refused handshakes are counted."""
 
 import ssl
 from collections.abc import Callable
 
+from certs.tls import ReplaceableContext
 from gateway.metrics import HTTP_CONNECTIONS_REFUSED
 
 Keeps = Callable[[str], bool]
 
 
 class TlsSource:
-    """The SSL context a listener uses now; replaced when the directory or a certificate changes."""
+    """The TLS of one listener, replaced when the directory or a certificate changes."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self.context = context
+    def __init__(self, context: ssl.SSLContext, *, listener: str) -> None:
+        self._listener = listener
+        self._replaceable = ReplaceableContext(context, on_refused=self._count)
         self._watchers: list[Callable[[Keeps], None]] = []
 
+    @property
+    def front(self) -> ssl.SSLContext:
+        """Return the context to listen with, for good: it hands over to the newest one."""
+        return self._replaceable.front
+
     def replace(self, context: ssl.SSLContext, *, keeps: Keeps) -> None:
-        """Use another context for new connections.
+        """Use another context of the same maker for new connections.
 
         Of the open ones those end, after the request they are in, whose client certificate
         (SHA-256, hex) `keeps` does not want any more.
         """
-        self.context = context
+        self._replaceable.replace(context)
         for watcher in self._watchers:
             watcher(keeps)
 
@@ -29,18 +36,5 @@ class TlsSource:
         """Call `watcher` after every change."""
         self._watchers.append(watcher)
 
-
-def count_failures(context: ssl.SSLContext, listener: str) -> None:
-    """Count the handshakes that fail under this context; asyncio by itself keeps them quiet."""
-
-    class CountedHandshake(ssl.SSLObject):
-        def do_handshake(self) -> None:
-            try:
-                super().do_handshake()
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                raise
-            except ssl.SSLError:
-                HTTP_CONNECTIONS_REFUSED.labels(listener=listener, reason="handshake").inc()
-                raise
-
-    context.sslobject_class = CountedHandshake
+    def _count(self, _reason: str) -> None:
+        HTTP_CONNECTIONS_REFUSED.labels(listener=self._listener, reason="handshake").inc()

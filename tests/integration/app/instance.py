@@ -25,7 +25,6 @@ data_dir = "data"
 [network]
 name = "test"
 keys_dir = "keys"
-root = "root.json"
 
 [master_key]
 path = "master.key"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 CONFIG, METRICS, READY_FD = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+os.umask(0o077)
 METRICS.mkdir(parents=True)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS)
 
