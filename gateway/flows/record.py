@@ -6,6 +6,7 @@ cancelled on the way to the database. After a result that nobody knows the slot 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -290,10 +291,11 @@ def _settle(commit: Commit, note: str, slot: int) -> None:
     under = Under(size=commit.extension.edge.size, checkpoint=note, extension=commit.extension)
     time = commit.stamp.text
     RECORD_BATCH_ENTRIES.observe(len(commit.rows))
+    for kind, count in Counter(row.kind for row in commit.rows).items():
+        RECORDS.labels(kind=kind).inc(count)
     for index, (one, row) in enumerate(
         zip(commit.prepared, commit.rows, strict=True), start=commit.old_size
     ):
-        RECORDS.labels(kind=row.kind).inc()
         one.outcome = Recorded(
             entry_id=row.entry_id,
             entry=row.leaf,

@@ -321,14 +321,24 @@ def _slot_arguments(batch: BatchRows) -> tuple[object, ...]:
     )
 
 
-def _entry_arguments(entries: Sequence[EntryRow]) -> list[tuple[object, ...]]:
-    """Return the arrays of the SQL functions, one a column."""
-    return list(zip(*entries, strict=True)) or [()] * len(EntryRow._fields)
+def _entry_arguments(entries: Sequence[EntryRow]) -> list[tuple[object, ...] | None]:
+    """Return the arrays of the SQL functions, one a column; NULL where nobody has a value.
+
+    The driver looks at every element of an array; it need not look at those.
+    """
+    if not entries:
+        return [None] * len(EntryRow._fields)
+    count = len(entries)
+    return [
+        None if column.count(None) == count else column for column in zip(*entries, strict=True)
+    ]
 
 
 def _tile_arguments(
     tiles: Mapping[tuple[int, int], Tile],
-) -> tuple[list[int], list[int], list[bytes], list[bytes]]:
+) -> tuple[list[int], list[int], list[bytes], list[bytes]] | tuple[None, None, None, None]:
+    if not tiles:
+        return None, None, None, None
     return (
         [level for level, _ in tiles],
         [number for _, number in tiles],

@@ -1,0 +1,304 @@
+"""What a provider answers about people: law and switches first, then codes, flags, replica, rules.
+
+All people of one message are looked up together. A held answer is made and thrown away again: only
+its digest is kept, and people approve exactly those bytes (PROTOCOL §3 *Held answers*).
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Final, TypeAlias
+
+from certs.errors import CertsError
+from certs.sealing import unpack_code
+from codes.canonical import TOKYO, canonical_json
+from codes.errors import CodesError
+from codes.network_code import NetworkCode
+from gateway.domain.replica import ReplicaRecord, matching, payload_of
+from gateway.flows.context import Context
+from gateway.flows.gate import Gate
+from gateway.flows.lawful import (
+    LawfulInquiry,
+    RefusedByLawError,
+    UnknownBodyError,
+    decide_statement,
+    same_wording,
+)
+from gateway.flows.presented import Presented
+from gateway.flows.replica_reader import ReplicaReader
+from gateway.flows.sealed import Openers, SealedInvalidError
+from gateway.flows.vault import Vault
+from gateway.records.entry import subject_commitment
+from gateway.storage import flags, network_codes
+from gateway.storage.flags import Flag
+from gateway.storage.network_codes import SubjectRow
+from gateway.wire.network import Key, Sealed
+from policies.measures import StopSwitch
+from policies.release import (
+    HoldAnswer,
+    RefuseAnswer,
+    ReleaseRules,
+    Situation,
+    evaluate,
+)
+
+DRAW_OF: Final = 1_000_000
+PAYLOAD_BYTES_MAX: Final = 1024 * 1024
+LAW_CHANGED: Final = "law-changed"
+REPLY_KEY: Final = "reply-key"
+CODE: Final = "code"
+
+
+PersonKey: TypeAlias = tuple[bytes, str]
+"""A raw network code and the term that is asked about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Whom a permit is about, as this gateway knows them."""
+
+    subject: bytes = field(repr=False)
+    unified_number: str = field(repr=False)
+    flags: tuple[Flag, ...] = field(repr=False)
+    records: tuple[ReplicaRecord, ...] = field(repr=False)
+
+    @property
+    def is_not_disclosed(self) -> bool:
+        """Whether the record of this exchange is not to be disclosed (法23②)."""
+        return any(flag.kind == "record-not-disclosed" for flag in self.flags)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """Nothing is provided, for a reason that has nothing to do with the person."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoInformation:
+    """There is nothing of what was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provides:
+    """What goes out, as the bytes that are committed to and sealed."""
+
+    payload: bytes = field(repr=False)
+
+
+Content: TypeAlias = NoInformation | Provides
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The answer waits for people."""
+
+    hold: HoldAnswer
+    content: Content
+
+
+Verdict: TypeAlias = Denied | NoInformation | Provides | Held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One permit that the law allows, and the code it is about."""
+
+    presented: Presented
+    lawful: LawfulInquiry
+    code: NetworkCode
+    salt: bytes = field(repr=False)
+
+    @property
+    def key(self) -> PersonKey:
+        """Return what the person is looked up by."""
+        return self.code.raw, self.presented.permit.information.term
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """One permit with its verdict and whom it is about, as far as that was looked up."""
+
+    presented: Presented
+    verdict: Verdict
+    case: Case | None = None
+    person: Person | None = None
+
+
+class Answering:
+    """Decides about permits; writes nothing and sends nothing."""
+
+    def __init__(self, context: Context, replicas: ReplicaReader, rules: ReleaseRules) -> None:
+        self._context = context
+        self._replicas = replicas
+        self.rules: Final = rules
+
+    async def decide(
+        self, presented: Sequence[Presented], gate: Gate[StopSwitch], now: datetime
+    ) -> list[Decided]:
+        """Return the verdict on every permit, in order; all people are looked up in one go."""
+        openers: dict[str, Openers] = {}
+        cases = [self._case(one, gate, now, openers) for one in presented]
+        people = await self.people([case for case in cases if isinstance(case, Case)])
+        return [
+            Decided(presented=one, verdict=case)
+            if isinstance(case, Denied)
+            else self.verdict(case, people.get(case.key), now)
+            for one, case in zip(presented, cases, strict=True)
+        ]
+
+    def verdict(self, case: Case, person: Person | None, now: datetime) -> Decided:
+        """Return the verdict on one permit about this person, whoever asks for it and why."""
+        if person is None:
+            return Decided(presented=case.presented, verdict=NoInformation(), case=case)
+        verdict: Verdict
+        match self._release(case, person, now):
+            case RefuseAnswer(reason=reason):
+                verdict = Denied(reason=reason.value)
+            case HoldAnswer() as hold:
+                verdict = Held(hold=hold, content=self.content(case, person))
+            case _:
+                verdict = self.content(case, person)
+        return Decided(presented=case.presented, verdict=verdict, case=case, person=person)
+
+    def content(self, case: Case, person: Person) -> Content:
+        """Return what of the replica the permit is about, cut to what was asked and allowed."""
+        information = case.presented.permit.information
+        payload = payload_of(
+            matching(person.records, case.presented.permit.condition),
+            information.items,
+            term=information.term,
+            scope=information.scope,
+        )
+        if payload is None:
+            return NoInformation()
+        return Provides(payload=canonical_json(payload, bytes_max=PAYLOAD_BYTES_MAX))
+
+    async def people(self, cases: Sequence[Case]) -> dict[PersonKey, Person]:
+        """Return whom these permits are about, by raw network code and term."""
+        if not cases:
+            return {}
+        vault = self._context.vault
+        stored = {case.key: vault.stored_code(case.code) for case in cases}
+        async with self._context.database.read() as connection:
+            rows = await network_codes.subjects_of(connection, list(set(stored.values())))
+            subjects = [row.subject for row in rows.values()]
+            flagged = await flags.flags_for(connection, subjects)
+            wanted = {
+                key: (rows[code].subject, key[1]) for key, code in stored.items() if code in rows
+            }
+            records = await self._replicas.read(connection, list(set(wanted.values())))
+        return {
+            key: Person(
+                subject=subject,
+                unified_number=_number(vault, rows[stored[key]]),
+                flags=tuple(flagged.get(subject, ())),
+                records=tuple(records.get((subject, term), ())),
+            )
+            for key, (subject, term) in wanted.items()
+        }
+
+    def _case(
+        self,
+        presented: Presented,
+        gate: Gate[StopSwitch],
+        now: datetime,
+        openers: dict[str, Openers],
+    ) -> Case | Denied:
+        """Return the permit as this gateway reads the law, opened; the same path for everyone."""
+        try:
+            lawful = self._lawful(presented, gate, now)
+            if lawful.inquirer != presented.token.inquirer or not same_wording(
+                presented.inquiry, lawful
+            ):
+                return Denied(reason=LAW_CHANGED)
+            self._context.trust.directory.sealing_key(
+                presented.token.inquirer, presented.inquiry.reply_key
+            )
+        except RefusedByLawError as refused:
+            return Denied(reason=refused.reason)
+        except UnknownBodyError as unknown:
+            return Denied(reason=unknown.problem)
+        except CertsError:
+            return Denied(reason=REPLY_KEY)
+        try:
+            code, salt = self._open_code(presented, openers)
+        except (SealedInvalidError, CertsError, CodesError):
+            return Denied(reason=CODE)
+        return Case(presented=presented, lawful=lawful, code=code, salt=salt)
+
+    def _lawful(self, presented: Presented, gate: Gate[StopSwitch], now: datetime) -> LawfulInquiry:
+        trust = self._context.trust
+        return decide_statement(
+            trust.directory,
+            trust.law,
+            presented.inquiry,
+            law_day=date.fromisoformat(presented.permit.law_day),
+            switches=gate.switches,
+            now=now,
+        )
+
+    def _open_code(
+        self, presented: Presented, openers: dict[str, Openers]
+    ) -> tuple[NetworkCode, bytes]:
+        """Return our own code for the person, and the salt that opens `subject_p`."""
+        token = presented.token
+        opener = openers.get(token.jti)
+        if opener is None:
+            opener = openers[token.jti] = Openers(
+                self._context.trust,
+                [
+                    Key(
+                        message_id=key.message_id,
+                        sender=key.sender,
+                        key_id=key.key_id,
+                        enc=key.enc,
+                    )
+                    for key in token.keys
+                ],
+                sender=self._context.trust.core,
+                purpose="code-in-permit",
+            )
+        sealed = presented.permit.code
+        packed = opener.open(
+            Sealed(key=sealed.key, n=sealed.n, ct=sealed.ct),
+            binding=presented.leaf,
+            permit_id=presented.permit_id,
+        )
+        salt, raw = unpack_code(packed)
+        if subject_commitment(salt, raw).hex() != presented.permit.subject_p:
+            raise SealedInvalidError("permit: about another person", reason="other-person")
+        return NetworkCode(raw), salt
+
+    def _release(
+        self, case: Case, person: Person, now: datetime
+    ) -> RefuseAnswer | HoldAnswer | object:
+        permit = case.presented.permit
+        local = now.astimezone(TOKYO)
+        return evaluate(
+            self.rules,
+            Situation(
+                day=local.date(),
+                hour=local.hour,
+                flags=flags.kinds_of(
+                    person.flags, term=permit.information.term, items=permit.information.items
+                ),
+                information=information_names(permit.information.term, permit.information.scope),
+                procedure=permit.procedure,
+                counterparty=case.presented.token.inquirer,
+                draw=secrets.randbelow(DRAW_OF),
+            ),
+        )
+
+
+def information_names(term: str, scope: str) -> frozenset[str]:
+    """Return the term and the scopes of an inquiry, as rules and switches may name them."""
+    return frozenset({term, *scope.split("+")})
+
+
+def _number(vault: Vault, row: SubjectRow) -> str:
+    place = row.subject.hex()
+    raw = vault.open(network_codes.TABLE, network_codes.NUMBER, row.key_year, place, row.number_box)
+    return raw.decode("ascii")

@@ -1,0 +1,25 @@
+"""What every flow of a role works with, made once at start."""
+
+from dataclasses import dataclass
+
+from gateway.clock import Clock
+from gateway.flows.gate import GateView
+from gateway.flows.record import RecordWriter
+from gateway.flows.trust import Trust
+from gateway.flows.vault import Vault
+from gateway.outbound.peers import Peers
+from gateway.storage.database import Database
+from policies.measures import StopSwitch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """One worker's clock, database, record log, trust, storage keys and ways to others."""
+
+    clock: Clock
+    database: Database
+    writer: RecordWriter
+    trust: Trust
+    vault: Vault
+    peers: Peers
+    gate: GateView[StopSwitch]

@@ -1,0 +1,137 @@
+"""The core's notices at a provider: kept until the permit comes, recorded when it does not.
+
+The law has the core notify the provider of every inquiry it permits (法21②, 令26①). In daily life
+the permit is presented before its notice arrives; what is left is evidence (命令85 41③).
+"""
+
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+import structlog
+
+from codes.canonical import instant, parse_instant, tokyo_day
+from gateway.flows.context import Context
+from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns
+from gateway.flows.sealed import SealedInvalidError
+from gateway.storage import notices, provisions
+from gateway.storage.effects import Effect
+from gateway.storage.notices import NoticeLapsed, NoticeNotified, NoticeRow
+from gateway.wire.network import Acknowledged, Key, Notice, NoticesRequest
+
+log = structlog.get_logger()
+
+TABLE: Final = "notices"
+COLUMN: Final = "notice"
+GRACE: Final = timedelta(minutes=1)
+BATCH: Final = 256
+SOURCE: Final = "notices"
+
+
+class KeptNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A notice with the key its code is sealed under, as kept in its box."""
+
+    notice: Notice
+    key: Key
+
+
+class Notices:
+    """Keeps notices, and records those whose permit never came."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def take(self, request: NoticesRequest) -> list[Acknowledged]:
+        """Keep what the core tells; permits that were presented already need no notice."""
+        async with self._context.database.read() as connection:
+            met = await provisions.find(
+                connection,
+                [
+                    (tokyo_day(parse_instant(item.request_expires)), item.permit_id)
+                    for item in request.items
+                ],
+            )
+            rows = [
+                self._row(item, request.keys) for item in request.items if item.permit_id not in met
+            ]
+            if rows:
+                await notices.keep(connection, rows)
+        return [Acknowledged(permit_id=item.permit_id) for item in request.items]
+
+    async def turn(self) -> None:
+        """Record what was not presented in its time, and what has lapsed."""
+        now = self._context.clock.now()
+        async with self._context.database.read() as connection:
+            unmet = await notices.unmet(connection, expired_before=now - GRACE, limit=BATCH)
+            expired = await notices.expired(connection, now=now, limit=BATCH)
+        await self._record(unmet, "notified")
+        await self._record(expired, "lapsed")
+
+    def _row(self, item: Notice, keys: list[Key]) -> NoticeRow:
+        if item.code.key >= len(keys):
+            raise SealedInvalidError("notice: no such key", reason="no-such-key")
+        year = parse_instant(item.requested_at).year
+        kept = KeptNotice(notice=item, key=keys[item.code.key])
+        return NoticeRow(
+            permit_id=item.permit_id,
+            inquirer=item.inquirer,
+            token_expires=parse_instant(item.token_expires),
+            request_expires=parse_instant(item.request_expires),
+            requested_at=parse_instant(item.requested_at),
+            key_year=year,
+            notice_box=self._context.vault.seal(
+                TABLE, COLUMN, year, item.permit_id, msgspec.json.encode(kept)
+            ),
+        )
+
+    async def _record(self, rows: list[NoticeRow], kind: str) -> None:
+        if not rows:
+            return
+        outcomes = await self._context.writer.append(
+            [self._draft(row, kind) for row in rows], source=SOURCE
+        )
+        for outcome in outcomes:
+            # Refused: the permit came meanwhile, or another worker was faster.
+            if not isinstance(outcome, Recorded | EffectRefusedError):
+                raise outcome
+        log.info("notices_recorded", kind=kind, count=len(rows))
+
+    def _draft(self, row: NoticeRow, kind: str) -> Draft:
+        raw = self._context.vault.open(TABLE, COLUMN, row.key_year, row.permit_id, row.notice_box)
+        kept = msgspec.json.decode(raw, type=KeptNotice)
+        notice = kept.notice
+        effect: Effect = (
+            NoticeNotified(permit_id=row.permit_id)
+            if kind == "notified"
+            else NoticeLapsed(permit_id=row.permit_id)
+        )
+        return Draft(
+            kind=kind,
+            members={
+                "permit_id": row.permit_id,
+                "inquirer": row.inquirer,
+                "requested_at": instant(row.requested_at),
+                "inquirer_body": notice.inquirer_body,
+                "provider_body": notice.provider_body,
+                "department": notice.department,
+                "affair": notice.affair,
+                "procedure": notice.procedure,
+                "citation": notice.citation,
+                "information": {
+                    "term": notice.term,
+                    "scope": notice.scope,
+                    "items": list(notice.items),
+                },
+                "law_day": notice.law_day,
+                "non_disclosure": notice.non_disclosure,
+            },
+            private={"notice": msgspec.to_builtins(notice)},
+            search=SearchColumns(
+                outcome=kind,
+                counterparty=row.inquirer,
+                procedure=notice.procedure,
+                information=notice.term,
+                permit_id=row.permit_id,
+            ),
+            effects=(effect,),
+        )

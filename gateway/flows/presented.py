@@ -1,0 +1,179 @@
+"""A permit presented: everything that is checked before anything about the person (PROTOCOL §3).
+
+Up to here every request takes the same path, whoever it is about; what fails here failed for
+what it is, not for whom it concerns.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Final
+
+from certs.errors import CertsError, PermitError
+from certs.permits import Permit, PermitToken, check_unexpired, verify_permit_token
+from certs.terms import differing_terms
+from codes.canonical import parse_instant, tokyo_day
+from gateway.errors import SekishoError
+from gateway.flows.statements import Statement, StatementInvalidError, Statements
+from gateway.flows.trust import Trust
+from gateway.records.kinds import Inquiry
+from gateway.wire.network import ProvisionAsked
+
+TOKENS_KEPT: Final = 512
+
+
+class PermitRefusedError(SekishoError):
+    """A permit token that is not a good one here; `reason` says why."""
+
+    problem = "permit-refused"
+
+    def __init__(self, message: str = "", *, reason: str) -> None:
+        super().__init__(message or reason, members={"reason": reason})
+        self.reason = reason
+
+
+class PermitExpiredError(SekishoError):
+    """The token, or the whole request, is past its time; the core may give another token."""
+
+    problem = "permit-expired"
+
+
+class DirectoryBehindError(SekishoError):
+    """One of us has an older directory or allow list; both fetch, and it is asked again."""
+
+    problem = "directory-behind"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """One item whose token, permit and statement belong together and to its sender."""
+
+    asked: ProvisionAsked
+    token: PermitToken = field(repr=False)
+    permit: Permit
+    inquiry: Inquiry
+    statement: Statement = field(repr=False)
+    day: date
+    """The day (Tokyo) on which the request expires: what the permit's use is kept under."""
+
+    @property
+    def permit_id(self) -> str:
+        """Return the permit's id."""
+        return self.permit.permit_id
+
+    @property
+    def leaf(self) -> bytes:
+        """Return the leaf hash of the inquiry."""
+        return self.statement.entry.leaf_hash
+
+
+class Tokens:
+    """Permit tokens verified before, by their text; a token may be shown many times."""
+
+    def __init__(self, trust: Trust) -> None:
+        self._trust = trust
+        self._known: dict[str, PermitToken] = {}
+
+    def read(self, text: str, *, sender: str, now: datetime) -> PermitToken:
+        """Return the claims of a token that the core issued for `sender` to us.
+
+        `exp` is not asked here: a permit that is known is answered before (*Once*). Raises
+        `PermitRefusedError`.
+        """
+        token = self._known.get(text)
+        if token is None:
+            token = self._verified(text, now)
+            self._known[text] = token
+            if len(self._known) > TOKENS_KEPT:
+                del self._known[next(iter(self._known))]
+        if token.inquirer != sender:
+            raise PermitRefusedError("token: of another inquirer", reason="token-inquirer")
+        return token
+
+    def forget(self) -> None:
+        """Verify everything anew: the directory, and so perhaps the core's keys, have changed."""
+        self._known.clear()
+
+    def _verified(self, text: str, now: datetime) -> PermitToken:
+        try:
+            return verify_permit_token(
+                text,
+                keys=self._trust.directory.permit_keys_at,
+                issuer=self._trust.core,
+                audience=self._trust.organisation,
+                now=now,
+                accept_expired=True,
+            )
+        except (PermitError, CertsError) as error:
+            raise PermitRefusedError("token: refused", reason=error.reason) from None
+
+
+def present(
+    asked: ProvisionAsked,
+    tokens: Sequence[PermitToken | SekishoError],
+    statements: Statements,
+) -> Presented:
+    """Return an item whose parts belong together, or raise what stands between them.
+
+    Raises:
+        PermitRefusedError: no such token or permit, or the token itself was refused.
+        StatementInvalidError: the statement is no inquiry, or not this permit's.
+    """
+    if asked.token >= len(tokens):
+        raise PermitRefusedError("item: names no token", reason="no-token")
+    token = tokens[asked.token]
+    if isinstance(token, SekishoError):
+        raise token
+    permit = token.permit(asked.permit_id)
+    if permit is None:
+        raise PermitRefusedError("item: not in its token", reason="no-permit")
+    statement = statements.at(asked.group, asked.index)
+    inquiry = statement.entry.public
+    if not isinstance(inquiry, Inquiry):
+        raise StatementInvalidError("statement: not an inquiry", reason="other-kind")
+    if statement.entry.leaf_hash.hex() != permit.inquiry_leaf:
+        raise StatementInvalidError("statement: of another permit", reason="other-inquiry")
+    different = differing_terms(inquiry, permit)
+    if different:
+        raise StatementInvalidError("statement: other terms", reason="other-terms")
+    if inquiry.provider != token.aud:
+        raise StatementInvalidError("statement: to another provider", reason="other-parties")
+    return Presented(
+        asked=asked,
+        token=token,
+        permit=permit,
+        inquiry=inquiry,
+        statement=statement,
+        day=tokyo_day(parse_instant(permit.request_expires)),
+    )
+
+
+def require_current(presented: Presented, trust: Trust, now: datetime) -> None:
+    """Return quietly if permit and request still live and rest on the law we have, else raise.
+
+    Raises:
+        PermitExpiredError: past `exp` or `request_expires`.
+        DirectoryBehindError: the token names another directory or allow list than ours.
+    """
+    try:
+        check_unexpired(presented.token, now=now)
+    except PermitError:
+        raise PermitExpiredError("token: expired") from None
+    if now >= parse_instant(presented.permit.request_expires):
+        raise PermitExpiredError("request: expired")
+    directory = trust.directory
+    if presented.token.directory_version > directory.version:
+        raise DirectoryBehindError("directory: older than the token's")
+    if presented.token.allow_list != directory.allow_list_digest:
+        raise DirectoryBehindError("allow list: another than the token's")
+    if presented.permit.law_day != trust.law_day(now).isoformat():
+        _require_same_request_day(presented, trust)
+
+
+def _require_same_request_day(presented: Presented, trust: Trust) -> None:
+    """The law day is that of the request; only a real network's midnight may lie between."""
+    requested = parse_instant(presented.permit.requested_at)
+    if trust.directory.law_day is not None or (
+        presented.permit.law_day != tokyo_day(requested).isoformat()
+    ):
+        raise DirectoryBehindError("law day: another than the token's")

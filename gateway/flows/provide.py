@@ -1,0 +1,232 @@
+"""A provider answers permits presented to it, all of one message together (PROTOCOL §3, 3).
+
+Known permits are answered from what was kept, byte for byte; new ones are decided on what the law,
+the switches, the flags and the replica say, sealed, recorded, and only then sent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from codes.canonical import b64
+from gateway import metrics
+from gateway.errors import ConflictError, SekishoError, UnavailableError
+from gateway.flows.answering import Answering
+from gateway.flows.answers import Answer, Answers
+from gateway.flows.context import Context
+from gateway.flows.outcomes import Outcomes
+from gateway.flows.presented import Presented, Tokens, present, require_current
+from gateway.flows.proofs import prove
+from gateway.flows.record_types import EffectRefusedError, Recorded, StaleDecisionError
+from gateway.flows.statements import received
+from gateway.storage import provisions
+from gateway.storage.provisions import KeptAnswer
+from gateway.wire.network import (
+    Group,
+    Key,
+    ProvisionAnswer,
+    ProvisionsRequest,
+    Sealed,
+)
+
+DECISIONS_MAX: Final = 5
+
+
+class PermitUsedError(ConflictError):
+    """The permit was used with something else before: a replay."""
+
+    problem = "permit-used"
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One answer ready to be sent."""
+
+    recorded: Recorded
+    message_key: dict[str, str] | None = field(default=None, repr=False)
+    number: int | None = None
+    sealed: bytes | None = field(default=None, repr=False)
+
+
+_Result: TypeAlias = _Told | SekishoError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionsReply:
+    """What goes back: groups and keys of the message, one answer or refusal for each item."""
+
+    groups: list[Group] = field(repr=False)
+    keys: list[Key] = field(repr=False)
+    results: list[ProvisionAnswer | SekishoError] = field(repr=False)
+
+
+class Provide:
+    """`POST /v1/provisions` of one gateway."""
+
+    def __init__(
+        self, context: Context, answering: Answering, answers: Answers, outcomes: Outcomes
+    ) -> None:
+        self._context = context
+        self._answering = answering
+        self._answers = answers
+        self._outcomes = outcomes
+        self._tokens = Tokens(context.trust)
+        context.trust.watch(lambda _new, _old: self._tokens.forget())
+
+    async def take(self, sender: str, request: ProvisionsRequest) -> ProvisionsReply:
+        """Answer what `sender`, whose certificate was authenticated, asks for.
+
+        Raises `StatementInvalidError` when a group does not verify: nothing is done then.
+        """
+        presented = self._present(sender, request)
+        results: dict[int, _Result] = {
+            place: item for place, item in enumerate(presented) if isinstance(item, SekishoError)
+        }
+        wanted = {
+            place: item for place, item in enumerate(presented) if isinstance(item, Presented)
+        }
+        results |= await self._known(sender, wanted)
+        fresh = {place: item for place, item in wanted.items() if place not in results}
+        results |= await self._fresh(sender, fresh)
+        return await self._reply([results[place] for place in range(len(request.items))])
+
+    def _present(self, sender: str, request: ProvisionsRequest) -> list[Presented | SekishoError]:
+        context = self._context
+        now = context.clock.now()
+        tokens: list[object] = []
+        for text in request.tokens:
+            try:
+                tokens.append(self._tokens.read(text, sender=sender, now=now))
+            except SekishoError as error:
+                tokens.append(error)
+        statements = received(context.trust, request.groups, sender=sender)
+        presented: list[Presented | SekishoError] = []
+        seen: set[str] = set()
+        for item in request.items:
+            try:
+                one = present(item, tokens, statements)  # type: ignore[arg-type]  # tokens or errors
+                if one.permit_id in seen:
+                    raise PermitUsedError("permit: twice in one message")
+                seen.add(one.permit_id)
+                presented.append(one)
+            except SekishoError as error:
+                presented.append(error)
+        return presented
+
+    async def _known(self, sender: str, wanted: dict[int, Presented]) -> dict[int, _Result]:
+        """Return the answers to permits used before: the same bytes, or a replay's refusal."""
+        if not wanted:
+            return {}
+        async with self._context.database.read() as connection:
+            kept = await provisions.find(
+                connection, [(item.day, item.permit_id) for item in wanted.values()]
+            )
+        again: dict[int, KeptAnswer] = {}
+        results: dict[int, _Result] = {}
+        for place, item in wanted.items():
+            answer = kept.get(item.permit_id)
+            if answer is None:
+                continue
+            if answer.inquirer != sender or answer.inquiry_leaf != item.leaf:
+                metrics.PROVISIONS.labels(outcome="replay").inc()
+                results[place] = PermitUsedError("permit: used with something else")
+            elif answer.outcome == "provided" and answer.sealed is None:
+                results[place] = PermitUsedError("permit: used, and its receipt is with the core")
+            else:
+                metrics.PROVISIONS.labels(outcome="retry").inc()
+                again[place] = answer
+        if again:
+            found = await self._context.writer.find([a.entry_id for a in again.values()])
+            results |= {
+                place: _Told(
+                    found[answer.entry_id], answer.message_key, answer.number, answer.sealed
+                )
+                for place, answer in again.items()
+            }
+        return results
+
+    async def _fresh(self, sender: str, fresh: dict[int, Presented]) -> dict[int, _Result]:
+        """Decide, record and return what was never asked before."""
+        results: dict[int, _Result] = {}
+        now = self._context.clock.now()
+        if fresh:
+            self._context.trust.require_fresh(now)
+        for place, item in tuple(fresh.items()):
+            try:
+                require_current(item, self._context.trust, now)
+            except SekishoError as error:
+                results[place] = error
+                del fresh[place]
+        gate = await self._context.gate.current()
+        for _ in range(DECISIONS_MAX):
+            if not fresh:
+                return results
+            decided = await self._answering.decide(list(fresh.values()), gate, now)
+            answers = self._answers.of(decided, sender=sender, gate_version=gate.version, now=now)
+            stale = await self._record(sender, fresh, answers, results)
+            fresh = {place: fresh[place] for place in stale}
+            if fresh:
+                gate = await self._context.gate.newer_than(gate.version)
+        raise UnavailableError("provision: the gate kept moving")
+
+    async def _record(
+        self,
+        sender: str,
+        fresh: dict[int, Presented],
+        answers: Sequence[Answer],
+        results: dict[int, _Result],
+    ) -> list[int]:
+        """Record the answers of one message; returns the places that must be decided anew."""
+        outcomes = await self._context.writer.append(
+            [answer.draft for answer in answers], source=sender
+        )
+        stale: list[int] = []
+        raced: dict[int, Presented] = {}
+        for (place, item), answer, outcome in zip(fresh.items(), answers, outcomes, strict=True):
+            if isinstance(outcome, Recorded):
+                metrics.PROVISIONS.labels(outcome=answer.outcome).inc()
+                self._outcomes.tell(item.permit_id, outcome)
+                results[place] = _Told(outcome, answer.message_key, answer.number, answer.sealed)
+            elif isinstance(outcome, StaleDecisionError):
+                stale.append(place)
+            elif isinstance(outcome, EffectRefusedError):
+                raced[place] = item
+            else:
+                results[place] = outcome
+        if raced:
+            # Two workers with one permit: whoever was second answers what the first recorded.
+            results.update(await self._known(sender, raced))
+        return stale
+
+    async def _reply(self, results: Sequence[_Result]) -> ProvisionsReply:
+        told = [result for result in results if isinstance(result, _Told)]
+        proven = await prove(self._context.writer, [one.recorded for one in told]) if told else None
+        keys: list[Key] = []
+        places: dict[str, int] = {}
+        answers: list[ProvisionAnswer | SekishoError] = []
+        for result in results:
+            if isinstance(result, SekishoError) or proven is None:
+                answers.append(result if isinstance(result, SekishoError) else UnavailableError())
+                continue
+            reference = proven.reference(result.recorded)
+            answers.append(
+                ProvisionAnswer(
+                    group=reference.group,
+                    index=reference.index,
+                    sealed=_sealed(result, keys, places),
+                )
+            )
+        return ProvisionsReply(
+            groups=proven.groups if proven is not None else [], keys=keys, results=answers
+        )
+
+
+def _sealed(told: _Told, keys: list[Key], places: dict[str, int]) -> Sealed | None:
+    """Return the sealed answer with its key's place, adding the key the first time."""
+    if told.message_key is None or told.number is None or told.sealed is None:
+        return None
+    message_id = told.message_key["message_id"]
+    if message_id not in places:
+        places[message_id] = len(keys)
+        keys.append(Key(**told.message_key))
+    return Sealed(key=places[message_id], n=told.number, ct=b64(told.sealed))

@@ -1,0 +1,167 @@
+"""Whom this organisation trusts just now, and by which keys: one verified directory at a time.
+
+The directory and the allow list come from the core, but nothing here believes the core: both are
+verified down to the pinned root, their continuity with what was seen before is required, and what
+has expired stops every new exchange (PROTOCOL §1).
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Final
+
+from certs.continuity import require_continuity
+from certs.directory import Directory
+from certs.errors import CertsError, KeyMaterialError
+from certs.own_keys import PrivateKeySet
+from certs.sealing import SealingPrivateKey
+from codes.canonical import tokyo_day
+from gateway.clock import Clock
+from gateway.errors import StaleDirectoryError
+from gateway.records.statements import VerifiedNotes
+from policies.allow_list import AllowList
+
+CORE: Final = "core"
+
+Adopted = Callable[[Directory, Directory | None], None]
+
+
+class Trust:
+    """The present directory and allow list beside this organisation's own private keys."""
+
+    def __init__(
+        self,
+        *,
+        keys: PrivateKeySet,
+        directory: Directory,
+        law: AllowList,
+        clock: Clock,
+        environment: str,
+    ) -> None:
+        self.keys: Final = keys
+        self.organisation: Final = keys.organisation
+        self.network: Final = keys.network
+        self.verified_notes: Final = VerifiedNotes()
+        self._directory = directory
+        self._law = law
+        self._clock = clock
+        self._environment = environment
+        self._watchers: list[Adopted] = []
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        keys: PrivateKeySet,
+        raw_directory: bytes,
+        raw_allow_list: bytes,
+        clock: Clock,
+        environment: str,
+    ) -> "Trust":
+        """Return trust from the last documents kept beside the keys; an expired one opens too.
+
+        What expired while the gateway was down must still authenticate the core it is renewed
+        from; `require_fresh` keeps every exchange shut until then.
+        """
+        try:
+            directory = Directory.parse(
+                raw_directory, root=keys.root, now=clock.now(), environment=environment
+            )
+        except CertsError as error:
+            if error.reason != "directory-expired":
+                raise
+            directory = Directory.parse_archived(raw_directory, root=keys.root)
+        law = AllowList.from_document(directory.verify_allow_list(raw_allow_list))
+        return cls(keys=keys, directory=directory, law=law, clock=clock, environment=environment)
+
+    @property
+    def directory(self) -> Directory:
+        """The newest directory that was verified."""
+        return self._directory
+
+    @property
+    def law(self) -> AllowList:
+        """The allow list that the present directory names."""
+        return self._law
+
+    @property
+    def core(self) -> str:
+        """The core's name."""
+        return CORE
+
+    def watch(self, adopted: Adopted) -> None:
+        """Call `adopted(new, old)` whenever another directory takes the place of the present."""
+        self._watchers.append(adopted)
+
+    def adopt(self, raw_directory: bytes, raw_allow_list: bytes | None) -> bool:
+        """Take a newer directory; tells whether anything changed.
+
+        `raw_allow_list` may be left out where the directory names the present list. Raises a
+        `CertsError` and changes nothing when it does not verify, is older than what was seen, or
+        breaks continuity.
+        """
+        now = self._clock.now()
+        following = Directory.parse(
+            raw_directory,
+            root=self.keys.root,
+            now=now,
+            environment=self._environment,
+            previous=self._directory,
+        )
+        if following.digest == self._directory.digest:
+            return False
+        require_continuity(self._directory, following)
+        self._require_own_entry(following)
+        law = self._law
+        if following.allow_list_digest != self._directory.allow_list_digest:
+            if raw_allow_list is None:
+                raise KeyMaterialError("allow-list-missing", f"version {following.version}")
+            law = AllowList.from_document(following.verify_allow_list(raw_allow_list))
+        before, self._directory, self._law = self._directory, following, law
+        for watcher in self._watchers:
+            watcher(following, before)
+        return True
+
+    def needs_allow_list(self, raw_directory: bytes) -> bool:
+        """Tell whether this directory names another allow list than the present one."""
+        following = Directory.parse(
+            raw_directory,
+            root=self.keys.root,
+            now=self._clock.now(),
+            environment=self._environment,
+            previous=self._directory,
+        )
+        return following.allow_list_digest != self._directory.allow_list_digest
+
+    def require_fresh(self, now: datetime) -> None:
+        """Return quietly while the directory is valid, else raise: no new exchange."""
+        try:
+            self._directory.require_fresh(now)
+        except CertsError:
+            raise StaleDirectoryError(f"directory: version {self._directory.version}") from None
+
+    def law_day(self, now: datetime) -> date:
+        """Return the day whose law counts: today in Tokyo, or a development network's own day."""
+        return self._directory.law_day or tokyo_day(now)
+
+    def sealing_public_key(self, organisation: str) -> bytes:
+        """Return the key to seal to an organisation now, or raise a `CertsError`."""
+        return self._directory.current_sealing_key(organisation, self._clock.now()).public
+
+    def reply_key(self) -> str:
+        """Return the id of our own sealing key that answers are asked to be sealed to now."""
+        key = self._directory.current_sealing_key(self.organisation, self._clock.now())
+        self.sealing_private(key.key_id)
+        return key.key_id
+
+    def sealing_private(self, key_id: str) -> SealingPrivateKey:
+        """Return the private half of one of our sealing keys, or raise `KeyMaterialError`."""
+        try:
+            return self.keys.sealing[key_id]
+        except KeyError:
+            raise KeyMaterialError("unknown-sealing-key", "not one of ours") from None
+
+    def _require_own_entry(self, following: Directory) -> None:
+        """Refuse a directory that says something else of us than we do (PROTOCOL §1)."""
+        listed = {key_set.digest for key_set in following.organisation(self.organisation).key_sets}
+        if self.keys.key_set.digest not in listed:
+            raise KeyMaterialError("own-entry-differs", f"version {following.version}")

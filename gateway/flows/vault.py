@@ -1,0 +1,81 @@
+"""What lies encrypted in the database, and the keys it lies under (PROTOCOL §6).
+
+Every value is bound to its organisation, table, column, row and generation; a person is found by
+a keyed hash of the unified number, a code by AES-SIV, and nothing else is searchable.
+"""
+
+import hashlib
+import hmac
+from typing import Final
+
+from certs.boxes import Box, row_ad
+from certs.keystore import KeyStore
+from codes.network_code import CodeColumn, NetworkCode
+from codes.numbers import UnifiedNumber
+
+CODE_COLUMN: Final = "network-codes"
+_SUBJECT_LABEL: Final = b"sekisho/subject-index/v1\0"
+_SUBJECT_COLUMN: Final = "subject"
+
+
+class Vault:
+    """The storage keys of one organisation, ready to seal and open."""
+
+    def __init__(self, keys: KeyStore) -> None:
+        self.keys: Final = keys
+        self.organisation: Final = keys.organisation
+        self._boxes: dict[tuple[str, int], Box] = {}
+        self._subject_key: Final = keys.column(_SUBJECT_COLUMN).raw
+        self._codes: Final = CodeColumn(
+            keys.column(CODE_COLUMN).raw, organisation=keys.organisation, column=CODE_COLUMN
+        )
+
+    def seal(
+        self,
+        table: str,
+        column: str,
+        year: int,
+        row_id: str,
+        plaintext: bytes,
+        *,
+        generation: int = 0,
+    ) -> bytes:
+        """Return the box to store in this place, under the key of the table and year."""
+        ad = row_ad(self.organisation, table, column, row_id, generation)
+        return self._box(table, year).seal(plaintext, ad)
+
+    def open(
+        self,
+        table: str,
+        column: str,
+        year: int,
+        row_id: str,
+        box: bytes,
+        *,
+        generation: int = 0,
+    ) -> bytes:
+        """Return what was sealed in this place; raises `KeyStoreError` for any other box."""
+        ad = row_ad(self.organisation, table, column, row_id, generation)
+        return self._box(table, year).open(box, ad)
+
+    def subject(self, unified_number: UnifiedNumber) -> bytes:
+        """Return the 32 bytes under which this gateway finds a person."""
+        message = _SUBJECT_LABEL + unified_number.text.encode("ascii")
+        return hmac.digest(self._subject_key, message, hashlib.sha256)
+
+    def stored_code(self, code: NetworkCode) -> bytes:
+        """Return a network code as it is stored and searched for."""
+        return self._codes.encrypt(code)
+
+    def code(self, stored: bytes) -> NetworkCode:
+        """Return the network code that was stored; raises `CodesError` for any other bytes."""
+        return self._codes.decrypt(stored)
+
+    def _box(self, table: str, year: int) -> Box:
+        box = self._boxes.get((table, year))
+        if box is None:
+            box = self._boxes[table, year] = Box(self.keys.storage(table, year))
+        return box
+
+    def __repr__(self) -> str:
+        return f"Vault({self.organisation}, masked)"

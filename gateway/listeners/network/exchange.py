@@ -1,0 +1,88 @@
+"""Network zone: permits presented to us as provider, answers delivered to us as inquirer."""
+
+from typing import TypeAlias
+
+from gateway.errors import SekishoError
+from gateway.http.items import item_problem
+from gateway.http.members import CORE_ONLY, GATEWAY_ONLY, Member
+from gateway.http.routes import Call, Route
+from gateway.listeners.network.services import LISTENER, NetworkServices
+from gateway.wire.network import (
+    AcknowledgedAnswer,
+    AcknowledgedResult,
+    DeliveriesRequest,
+    NoticesRequest,
+    ProvisionResult,
+    ProvisionsAnswer,
+    ProvisionsRequest,
+)
+
+NetworkCall: TypeAlias = Call[NetworkServices, Member]
+
+
+async def provisions(call: NetworkCall, body: ProvisionsRequest) -> ProvisionsAnswer:
+    """Answer permits: one statement, sealed where something is provided, or one problem each."""
+    reply = await call.services.provide.take(call.caller.organisation, body)
+    return ProvisionsAnswer(
+        groups=reply.groups,
+        keys=reply.keys,
+        results=[
+            ProvisionResult(problem=item_problem(result, listener=LISTENER))
+            if isinstance(result, SekishoError)
+            else ProvisionResult(result=result)
+            for result in reply.results
+        ],
+    )
+
+
+async def deliveries(call: NetworkCall, body: DeliveriesRequest) -> AcknowledgedAnswer:
+    """Take in held answers that people released or refused; acknowledged after commit."""
+    answers = await call.services.deliveries.take(call.caller.organisation, body)
+    return AcknowledgedAnswer(
+        results=[
+            AcknowledgedResult(problem=item_problem(answer, listener=LISTENER))
+            if isinstance(answer, SekishoError)
+            else AcknowledgedResult(result=answer)
+            for answer in answers
+        ]
+    )
+
+
+async def notices(call: NetworkCall, body: NoticesRequest) -> AcknowledgedAnswer:
+    """Take in the core's notices of permits granted (法21②)."""
+    answers = await call.services.notices.take(body)
+    return AcknowledgedAnswer(results=[AcknowledgedResult(result=answer) for answer in answers])
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/v1/provisions",
+        handler=provisions,
+        permission=GATEWAY_ONLY,
+        summary="Present permits and get answers",
+        request=ProvisionsRequest,
+        response=ProvisionsAnswer,
+        problems=("statement-invalid", "permit-used", "queue-full", "stale-directory"),
+    ),
+    Route(
+        method="POST",
+        path="/v1/deliveries",
+        handler=deliveries,
+        permission=GATEWAY_ONLY,
+        summary="Deliver answers that people let go",
+        request=DeliveriesRequest,
+        response=AcknowledgedAnswer,
+        problems=("statement-invalid", "queue-full"),
+    ),
+    Route(
+        method="POST",
+        path="/v1/notices",
+        handler=notices,
+        permission=CORE_ONLY,
+        summary="Notify of permits granted",
+        request=NoticesRequest,
+        response=AcknowledgedAnswer,
+        problems=("queue-full",),
+    ),
+)

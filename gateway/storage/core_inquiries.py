@@ -1,0 +1,204 @@
+"""The core's memory of inquiries: one statement has one answer for ever (PROTOCOL §3 *Once*)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import ClassVar, Final, LiteralString
+from uuid import UUID
+
+from gateway.storage.database import Connection, Record
+from gateway.storage.effects import Effect
+
+PERMIT_AFTER_DAYS_MAX: Final = timedelta(days=8)
+"""A permit comes at most 7 days after its inquiry, and clocks may differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreInquiryAnswered(Effect):
+    """This statement has its answer exactly when the permit or refusal is recorded.
+
+    Either `reason` (a refusal) or `permit_id` and all that a later token repeats. `contact_day`
+    counts the provider among those that the inquirer asked about the person on that day; beyond
+    `providers_max` the effect is refused. `person` is the core's management code.
+    """
+
+    KIND: ClassVar[str] = "core_inquiry"
+
+    inquiry_day: date
+    inquirer: str
+    leaf: bytes
+    entry_id: str
+    provider: str
+    requested_at: datetime
+    reason: str | None = None
+    permit_id: str | None = None
+    person: bytes | None = field(default=None, repr=False)
+    subject_p: bytes | None = field(default=None, repr=False)
+    salt_p: bytes | None = field(default=None, repr=False)
+    token_expires: datetime | None = None
+    request_expires: datetime | None = None
+    contact_day: date | None = None
+    providers_max: int = 0
+
+    @property
+    def key(self) -> str:
+        """Return inquirer and leaf."""
+        return f"{self.inquirer} {self.leaf.hex()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is to be found out for one item: the statement, and the person if one opened."""
+
+    inquiry_day: date
+    leaf: bytes
+    provider: str
+    person: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permitted:
+    """A permit as it was first granted, with what a later token repeats."""
+
+    permit_id: str
+    inquiry_day: date
+    inquirer: str
+    provider: str
+    inquiry_leaf: bytes
+    entry_id: str
+    requested_at: datetime
+    token_expires: datetime
+    request_expires: datetime
+    person: bytes = field(repr=False)
+    subject_p: bytes = field(repr=False)
+    salt_p: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedPermit:
+    """A permit with the leaf hash of the entry that granted it."""
+
+    permitted: Permitted
+    leaf: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A refusal as it was first given."""
+
+    entry_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the core knows about one item before it decides."""
+
+    answer: Permitted | Refused | None
+    has_code: bool
+    contacts: frozenset[str]
+
+
+# One query for all items of a message: known answers, whether the provider holds a code, and
+# whom the inquirer asked about the person already.
+_GATHER: Final[LiteralString] = """
+    SELECT i.inquiry_day, i.inquirer, i.leaf, i.entry_id, i.provider, i.requested_at, i.reason,
+           i.permit_id, i.person, i.subject_p, i.salt_p, i.token_expires, i.request_expires,
+           EXISTS (SELECT FROM core_holders AS h
+                    WHERE h.person = a.person AND h.organisation = a.provider) AS has_code,
+           ARRAY(SELECT c.provider FROM core_contacts AS c
+                  WHERE c.day = $6 AND c.inquirer = $1 AND c.person = a.person) AS contacts
+      FROM unnest($2::date[], $3::bytea[], $4::text[], $5::bytea[]) WITH ORDINALITY
+           AS a (inquiry_day, leaf, provider, person, place)
+      LEFT JOIN core_inquiries AS i
+        ON i.inquiry_day = a.inquiry_day AND i.inquirer = $1 AND i.leaf = a.leaf
+       AND i.inquiry_day BETWEEN $7 AND $8
+     ORDER BY a.place
+"""
+
+
+async def gather(
+    connection: Connection, *, inquirer: str, asked: Sequence[Asked], contact_day: date
+) -> list[Found]:
+    """Return what is known about each item, in order, by one query."""
+    days = [item.inquiry_day for item in asked]
+    rows = await connection.fetch(
+        _GATHER,
+        inquirer,
+        days,
+        [item.leaf for item in asked],
+        [item.provider for item in asked],
+        [item.person for item in asked],
+        contact_day,
+        min(days),
+        max(days),
+    )
+    return [
+        Found(
+            answer=_answer(row),
+            has_code=row["has_code"],
+            contacts=frozenset(row["contacts"]),
+        )
+        for row in rows
+    ]
+
+
+_PERMITS: Final[LiteralString] = """
+    SELECT i.inquiry_day, i.inquirer, i.leaf, i.entry_id, i.provider, i.requested_at, i.reason,
+           i.permit_id, i.person, i.subject_p, i.salt_p, i.token_expires, i.request_expires,
+           e.leaf_hash
+      FROM core_inquiries AS i
+      JOIN log_entries AS e ON e.entry_id = i.entry_id
+     WHERE i.permit_id = ANY ($1::uuid[]) AND i.inquiry_day BETWEEN $2 AND $3
+       AND e.month BETWEEN $4 AND $5
+"""
+
+
+async def permits(
+    connection: Connection, permit_ids: Sequence[str], *, first: date, last: date
+) -> dict[str, RecordedPermit]:
+    """Return the permits of these ids whose inquiries were made between two days."""
+    rows = await connection.fetch(
+        _PERMITS,
+        list(permit_ids),
+        first,
+        last,
+        month_number(first),
+        month_number(last + PERMIT_AFTER_DAYS_MAX),
+    )
+    found: dict[str, RecordedPermit] = {}
+    for row in rows:
+        permitted = _answer(row)
+        if isinstance(permitted, Permitted):
+            found[permitted.permit_id] = RecordedPermit(permitted=permitted, leaf=row["leaf_hash"])
+    return found
+
+
+def month_number(day: date) -> int:
+    """Return the month of the record log's partitions, 202607."""
+    return day.year * 100 + day.month
+
+
+def _answer(row: Record) -> Permitted | Refused | None:
+    if row["entry_id"] is None:
+        return None
+    if row["permit_id"] is None:
+        return Refused(entry_id=_hex(row["entry_id"]), reason=row["reason"])
+    return Permitted(
+        permit_id=_hex(row["permit_id"]),
+        inquiry_day=row["inquiry_day"],
+        inquirer=row["inquirer"],
+        provider=row["provider"],
+        inquiry_leaf=row["leaf"],
+        entry_id=_hex(row["entry_id"]),
+        requested_at=row["requested_at"],
+        token_expires=row["token_expires"],
+        request_expires=row["request_expires"],
+        person=row["person"],
+        subject_p=row["subject_p"],
+        salt_p=row["salt_p"],
+    )
+
+
+def _hex(value: UUID) -> str:
+    return value.hex

@@ -1,0 +1,186 @@
+-- The provider's side: answers kept for a retry, holds, and the core's notices (PROTOCOL §3).
+--
+-- A permit is used once. What makes it so must be unique, and what is unique here is partitioned
+-- by a day that the permit's own signed content fixes: the day (Tokyo) its request expires.
+-- Locks nothing that is in use: everything here is new.
+
+CREATE TABLE answers (
+    day          date        NOT NULL,
+    permit_id    text        NOT NULL CHECK (permit_id ~ '^[0-9a-f]{32}$'),
+    inquirer     text        NOT NULL,
+    inquiry_leaf bytea       NOT NULL CHECK (octet_length(inquiry_leaf) = 32),
+    outcome      text        NOT NULL,
+    entry_id     text        NOT NULL,
+    -- The message key's header and the sealed answer, byte for byte as they were first sent.
+    message_key  jsonb,
+    number       bigint,
+    sealed       bytea,
+    PRIMARY KEY (day, permit_id)
+) PARTITION BY RANGE (day);
+GRANT SELECT, INSERT, UPDATE ON answers TO sekisho_app;
+
+CREATE TABLE holds (
+    hold_id          text        PRIMARY KEY CHECK (hold_id ~ '^[0-9a-f]{32}$'),
+    permit_id        text        NOT NULL UNIQUE,
+    day              date        NOT NULL,
+    state            text        NOT NULL CHECK (state IN (
+                         'waiting', 'released', 'refused', 'lapsed', 'stopped', 'delivered')),
+    inquirer         text        NOT NULL,
+    procedure        text        NOT NULL,
+    information      text        NOT NULL,
+    subject          bytea       NOT NULL,
+    entry_id         text        NOT NULL,
+    approvals_needed integer     NOT NULL CHECK (approvals_needed BETWEEN 1 AND 2),
+    reasons          text[]      NOT NULL,
+    opened_at        timestamptz NOT NULL,
+    deadline         timestamptz NOT NULL,
+    request_expires  timestamptz NOT NULL,
+    key_year         integer     NOT NULL,
+    -- What the answer is made from again at release: the inquiry, the permit, code and salt.
+    case_box         bytea       NOT NULL,
+    -- Which preview the approvals are for; another digest voids them.
+    round            integer     NOT NULL DEFAULT 1,
+    digest           bytea       NOT NULL CHECK (octet_length(digest) = 32),
+    moved_at         timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 80);
+CREATE INDEX holds_waiting ON holds (deadline, hold_id) WHERE state = 'waiting';
+CREATE INDEX holds_opened ON holds (opened_at DESC, hold_id DESC);
+GRANT SELECT, INSERT, UPDATE, DELETE ON holds TO sekisho_app;
+
+CREATE TABLE notices (
+    permit_id       text        PRIMARY KEY CHECK (permit_id ~ '^[0-9a-f]{32}$'),
+    state           text        NOT NULL DEFAULT 'told' CHECK (state IN ('told', 'notified')),
+    inquirer        text        NOT NULL,
+    token_expires   timestamptz NOT NULL,
+    request_expires timestamptz NOT NULL,
+    requested_at    timestamptz NOT NULL,
+    key_year        integer     NOT NULL,
+    notice_box      bytea       NOT NULL
+);
+CREATE INDEX notices_due ON notices (state, token_expires);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notices TO sekisho_app;
+
+-- A permit never presented before is used by the entry that answers it; a second one drops out.
+CREATE FUNCTION effect_permit_used(rows jsonb) RETURNS SETOF integer
+LANGUAGE sql VOLATILE AS $$
+    WITH wanted AS (
+        SELECT w.*, (w.place - 1)::integer AS position
+          FROM ROWS FROM (jsonb_to_recordset(rows) AS (
+                   day date, permit_id text, inquirer text, inquiry_leaf text, outcome text,
+                   entry_id text, message_key jsonb, number bigint, sealed text
+               )) WITH ORDINALITY
+               AS w(day, permit_id, inquirer, inquiry_leaf, outcome, entry_id, message_key,
+                    number, sealed, place)
+    ), met AS (
+        DELETE FROM notices AS n USING wanted AS w WHERE n.permit_id = w.permit_id
+    ), stored AS (
+        INSERT INTO answers (day, permit_id, inquirer, inquiry_leaf, outcome, entry_id,
+                             message_key, number, sealed)
+        SELECT day, permit_id, inquirer, decode(inquiry_leaf, 'base64'), outcome, entry_id,
+               message_key, number, decode(sealed, 'base64')
+          FROM wanted
+        ON CONFLICT (day, permit_id) DO NOTHING
+        RETURNING permit_id
+    )
+    SELECT position FROM wanted JOIN stored USING (permit_id)
+$$;
+
+CREATE FUNCTION effect_hold_opened(rows jsonb) RETURNS SETOF integer
+LANGUAGE sql VOLATILE AS $$
+    WITH wanted AS (
+        SELECT w.*, (w.place - 1)::integer AS position
+          FROM ROWS FROM (jsonb_to_recordset(rows) AS (
+                   hold_id text, permit_id text, day date, inquirer text, procedure text,
+                   information text, subject text, entry_id text, approvals_needed integer,
+                   reasons text[], opened_at timestamptz, deadline timestamptz,
+                   request_expires timestamptz, key_year integer, case_box text, digest text
+               )) WITH ORDINALITY
+               AS w(hold_id, permit_id, day, inquirer, procedure, information, subject, entry_id,
+                    approvals_needed, reasons, opened_at, deadline, request_expires, key_year,
+                    case_box, digest, place)
+    ), stored AS (
+        INSERT INTO holds (hold_id, permit_id, day, state, inquirer, procedure, information,
+                           subject, entry_id, approvals_needed, reasons, opened_at, deadline,
+                           request_expires, key_year, case_box, digest)
+        SELECT hold_id, permit_id, day, 'waiting', inquirer, procedure, information,
+               decode(subject, 'base64'), entry_id, approvals_needed, reasons, opened_at,
+               deadline, request_expires, key_year, decode(case_box, 'base64'),
+               decode(digest, 'base64')
+          FROM wanted
+        ON CONFLICT DO NOTHING
+        RETURNING permit_id
+    )
+    SELECT position FROM wanted JOIN stored USING (permit_id)
+$$;
+
+-- A notice moves to `notified` once; what was met meanwhile is gone and drops out.
+CREATE FUNCTION effect_notice_notified(rows jsonb) RETURNS SETOF integer
+LANGUAGE sql VOLATILE AS $$
+    WITH wanted AS (
+        SELECT w.*, (w.place - 1)::integer AS position
+          FROM ROWS FROM (jsonb_to_recordset(rows) AS (permit_id text))
+               WITH ORDINALITY AS w(permit_id, place)
+    ), moved AS (
+        UPDATE notices AS n SET state = 'notified' FROM wanted AS w
+         WHERE n.permit_id = w.permit_id AND n.state = 'told'
+        RETURNING n.permit_id
+    )
+    SELECT position FROM wanted JOIN moved USING (permit_id)
+$$;
+
+CREATE FUNCTION effect_notice_lapsed(rows jsonb) RETURNS SETOF integer
+LANGUAGE sql VOLATILE AS $$
+    WITH wanted AS (
+        SELECT w.*, (w.place - 1)::integer AS position
+          FROM ROWS FROM (jsonb_to_recordset(rows) AS (permit_id text))
+               WITH ORDINALITY AS w(permit_id, place)
+    ), ended AS (
+        DELETE FROM notices AS n USING wanted AS w
+         WHERE n.permit_id = w.permit_id AND n.request_expires <= now()
+        RETURNING n.permit_id
+    )
+    SELECT position FROM wanted JOIN ended USING (permit_id)
+$$;
+
+-- Days made ahead: a request lives 30 days at most, and its answer 8 days longer.
+CREATE FUNCTION answers_make_days() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_today CONSTANT date := (now() AT TIME ZONE 'Asia/Tokyo')::date;
+    v_day date;
+BEGIN
+    FOR ahead IN -1 .. 32 LOOP
+        v_day := v_today + ahead;
+        PERFORM partition_add(
+            'answers', 'answers_' || to_char(v_day, 'YYYYMMDD'),
+            format('day >= DATE %L AND day < DATE %L', v_day, v_day + 1),
+            format('FOR VALUES FROM (%L) TO (%L)', v_day, v_day + 1));
+    END LOOP;
+END $$;
+REVOKE EXECUTE ON FUNCTION answers_make_days FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION answers_make_days TO sekisho_app;
+
+-- Ends the days whose requests expired more than eight days ago, and no others.
+CREATE FUNCTION answers_drop_days() RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_last CONSTANT date := (now() AT TIME ZONE 'Asia/Tokyo')::date - 9;
+    v_table text;
+    v_count integer := 0;
+BEGIN
+    FOR v_table IN
+        SELECT c.relname FROM pg_inherits AS i
+          JOIN pg_class AS c ON c.oid = i.inhrelid
+         WHERE i.inhparent = 'public.answers'::regclass
+           AND c.relname ~ '^answers_[0-9]{8}$'
+           AND to_date(right(c.relname, 8), 'YYYYMMDD') <= v_last
+    LOOP
+        EXECUTE format('DROP TABLE public.%I', v_table);
+        v_count := v_count + 1;
+    END LOOP;
+    RETURN v_count;
+END $$;
+REVOKE EXECUTE ON FUNCTION answers_drop_days FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION answers_drop_days TO sekisho_app;
+
+SELECT answers_make_days();
