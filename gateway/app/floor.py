@@ -1,0 +1,203 @@
+"""The floor every role stands on: trust, database, record log, storage keys, ways to others."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from certs.directory import Directory
+from certs.errors import CertsError
+from certs.key_files import write_file
+from certs.own_keys import PrivateKeySet, read_public
+from certs.tls import network_client_context, network_server_context
+from gateway.app.roles import WorkerContext
+from gateway.errors import ConfigurationError
+from gateway.flows.context import Context
+from gateway.flows.gate import GateView
+from gateway.flows.record import record_writer
+from gateway.flows.record_start import open_streams
+from gateway.flows.trust import Trust
+from gateway.flows.vault import Vault
+from gateway.http.tls import TlsSource
+from gateway.logs import get_logger
+from gateway.outbound.peers import Peers, Route
+from gateway.storage.database import Database
+from gateway.storage.gate import read_gate_version
+from policies.facts import FactsError
+from policies.measures import StopSwitch
+
+log = get_logger()
+
+NETWORK: Final = "network"
+DIRECTORY: Final = "directory.json"
+ALLOW_LIST: Final = "allow-list.json"
+DIRECTORY_PATH: Final = "/v1/directory"
+ALLOW_LIST_PATH: Final = "/v1/allow-list"
+
+ReadSwitches = Callable[[Database], Awaitable[tuple[int, Sequence[StopSwitch]]]]
+
+
+@asynccontextmanager
+async def laid_floor(
+    worker: WorkerContext, *, load_gate: ReadSwitches | None = None
+) -> AsyncIterator[Context]:
+    """Hold what every flow works with, for the life of one worker.
+
+    Raises:
+        ConfigurationError: keys, directory or allow list cannot be used.
+        NoFreeSlotError: other workers hold every slot.
+    """
+    settings = worker.settings
+    trust = open_trust(worker)
+    async with AsyncExitStack() as stack:
+        database = await Database.open(
+            worker.dsn, connections_max=settings.database.pool_connections_max
+        )
+        stack.push_async_callback(database.close)
+        keys = worker.key_store()
+        await open_streams(
+            database=database,
+            network=trust.network,
+            organisation=trust.organisation,
+            slots=trust.directory.organisation(trust.organisation).slots,
+            key_set_digest=trust.keys.key_set.digest,
+            keys=keys,
+            clock=worker.clock,
+        )
+        writer = await stack.enter_async_context(
+            record_writer(
+                database=database,
+                network=trust.network,
+                organisation=trust.organisation,
+                signer=trust.keys.log,
+                keys=keys,
+                clock=worker.clock,
+            )
+        )
+        peers = Peers(RouteBook(trust).route)
+        stack.push_async_callback(peers.close)
+        load = load_gate or _gate_alone
+        yield Context(
+            clock=worker.clock,
+            database=database,
+            writer=writer,
+            trust=trust,
+            vault=Vault(keys),
+            peers=peers,
+            gate=GateView(lambda: load(database)),
+        )
+
+
+def open_trust(worker: WorkerContext) -> Trust:
+    """Return trust from the documents kept beside the keys, or raise `ConfigurationError`."""
+    settings = worker.settings
+    keys_dir = settings.network.keys_dir
+    try:
+        keys = PrivateKeySet.load(keys_dir)
+        trust = Trust.open(
+            keys=keys,
+            raw_directory=read_public(keys_dir / DIRECTORY),
+            raw_allow_list=read_public(keys_dir / ALLOW_LIST),
+            clock=worker.clock,
+            environment=settings.environment,
+        )
+    except (CertsError, FactsError) as error:
+        raise ConfigurationError(f"{keys_dir}: {error}") from None
+    if (trust.network, trust.organisation) != (settings.network.name, settings.organisation):
+        raise ConfigurationError(
+            f"{keys_dir}: keys of {trust.organisation} on {trust.network}, not as the settings say"
+        )
+    return trust
+
+
+class RouteBook:
+    """Where each peer is and the context that trusts its certificates alone; remade on change."""
+
+    def __init__(self, trust: Trust) -> None:
+        self._trust = trust
+        self._routes: dict[str, Route] = {}
+
+    def route(self, organisation: str) -> Route:
+        """Return the way to an organisation of the present directory, or raise `CertsError`."""
+        directory = self._trust.directory
+        anchors = directory.certificates(organisation)
+        url = directory.organisation(organisation).url
+        version = (url, tuple(anchor.sha256 for anchor in anchors))
+        route = self._routes.get(organisation)
+        if route is None or route.version != version:
+            context = network_client_context(self._trust.keys.network_certificate, anchors)
+            route = Route(url=url, context=context, version=version)
+            self._routes[organisation] = route
+        return route
+
+
+def network_tls(trust: Trust) -> TlsSource:
+    """Return the network listener's TLS, which follows the directory."""
+
+    def context(directory: Directory) -> ssl.SSLContext:
+        return network_server_context(trust.keys.network_certificate, directory.all_certificates())
+
+    source = TlsSource(context(trust.directory), listener=NETWORK)
+
+    def follow(new: Directory, _old: Directory | None) -> None:
+        pinned = {certificate.sha256 for certificate in new.all_certificates()}
+        source.replace(context(new), keeps=lambda sha256: sha256 in pinned)
+
+    trust.watch(follow)
+    return source
+
+
+class DirectoryPoll:
+    """Fetches the directory from the core, adopts what holds, and keeps it beside the keys."""
+
+    def __init__(self, worker: WorkerContext, context: Context) -> None:
+        self._keys_dir = worker.settings.network.keys_dir
+        self._interval_s = worker.settings.network.directory_poll_s
+        self._context = context
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now: somebody showed us a newer version."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Look again and again until cancelled; what cannot be verified changes nothing."""
+        while True:
+            await self.look()
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._interval_s):
+                    await self._wake.wait()
+
+    async def look(self) -> bool:
+        """Fetch and adopt once; tells whether the directory changed."""
+        trust = self._context.trust
+        try:
+            raw = await self._context.peers.get(trust.core, DIRECTORY_PATH)
+            allow_list = None
+            if trust.needs_allow_list(raw):
+                allow_list = await self._context.peers.get(trust.core, ALLOW_LIST_PATH)
+            changed = trust.adopt(raw, allow_list)
+        except (CertsError, FactsError) as error:
+            log.warning("directory_refused", reason=error.reason)
+            return False
+        except Exception as error:  # noqa: BLE001 - the directory in use lives on until it expires
+            log.warning("directory_not_fetched", problem=type(error).__name__)
+            return False
+        if changed:
+            await asyncio.to_thread(self._keep, raw, allow_list)
+            log.info("directory_adopted", version=trust.directory.version)
+        return changed
+
+    def _keep(self, raw: bytes, allow_list: bytes | None) -> None:
+        """Keep the highest version seen; the allow list first, for the directory names it."""
+        if allow_list is not None:
+            write_file(self._keys_dir / ALLOW_LIST, allow_list)
+        write_file(self._keys_dir / DIRECTORY, raw)
+
+
+async def _gate_alone(database: Database) -> tuple[int, Sequence[StopSwitch]]:
+    async with database.read() as connection:
+        return await read_gate_version(connection), ()
