@@ -41,6 +41,7 @@ ALLOWED_FIELDS: Final = frozenset(
 )
 _CHARACTERS_MAX: Final = 200
 _FRAMES_MAX: Final = 12
+_PLACES_MAX: Final = 60
 _EventDict = MutableMapping[str, Any]  # Any: structlog's own type
 
 
@@ -106,8 +107,11 @@ def places(error: BaseException) -> list[str]:
     """Return where an exception came through, the innermost first; nothing of what it says."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_MAX:]
     found = [f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in reversed(frames)]
-    cause = error.__cause__
-    return [*found, f"from {type(cause).__qualname__}", *places(cause)] if cause else found
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    for cause in (error.__cause__, *inner):
+        if cause is not None:
+            found += [f"from {type(cause).__qualname__}", *places(cause)]
+    return found[:_PLACES_MAX]
 
 
 class LibraryHandler(logging.Handler):

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from certs.errors import CertsError
 from certs.keystore import MasterKey
 from gateway.app.channel import Answer, Ask, Channel, Misconfigured, Readiness, WorkerStart
 from gateway.app.hardening import harden_process, refuse_optimised
@@ -56,9 +57,9 @@ class Worker:
             Listener(spec, port=self._context.addresses[spec.name][1], drain_s=drain_s)
             for spec in role.listeners
         ]
+        for listener in listeners:
+            await listener.start()
         async with asyncio.TaskGroup() as group:
-            for listener in listeners:
-                await listener.start()
             going_on = [group.create_task(_forever(task), name=task.name) for task in role.tasks]
             going_on.append(group.create_task(self._listen_to_parent(role, group)))
             going_on.append(group.create_task(self._tell_readiness(role)))
@@ -150,7 +151,7 @@ async def _run(context: WorkerContext, channel_end: socket.socket, build: BuildR
     channel = await Channel.over(channel_end)
     try:
         await Worker(context, channel).run(build)
-    except ConfigurationError as error:
+    except (ConfigurationError, CertsError) as error:
         await channel.send(Misconfigured(message=str(error)))
         return EXIT_MISCONFIGURED
     except Exception:

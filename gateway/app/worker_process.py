@@ -64,6 +64,7 @@ class WorkerProcess:
         self._missing: tuple[str, ...] = _STARTING
         self._heard_at = 0.0
         self._restarts = 0
+        self._was_ready = False
         self._stopping = asyncio.Event()
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._ids = itertools.count(1)
@@ -83,7 +84,7 @@ class WorkerProcess:
         """Keep a worker running until `stop`, with growing pauses between deaths.
 
         Raises:
-            ConfigurationError: the worker says that starting again would not help.
+            ConfigurationError: the worker, never ready yet, says that trying again would not help.
         """
         delay_s = self._settings.restart_delay_s
         while not self._stopping.is_set():
@@ -171,12 +172,19 @@ class WorkerProcess:
         while (message := await channel.from_worker()) is not None:
             reschedule(None)  # it speaks: only the time until its first word is limited
             if isinstance(message, Misconfigured):
-                raise ConfigurationError(message.message)
-            if isinstance(message, Readiness):
+                self._refuse(message.message)
+            elif isinstance(message, Readiness):
                 self._heard_at = _now()
+                self._was_ready = self._was_ready or not message.missing
                 self._set_missing(message.missing)
             elif (future := self._waiting.get(message.id)) is not None and not future.done():
                 future.set_result(message)
+
+    def _refuse(self, message: str) -> None:
+        """End the run where it never began; later the other workers go on without this one."""
+        if not self._was_ready:
+            raise ConfigurationError(message)
+        log.error("worker_misconfigured", worker=self._start.worker, message=message)
 
     async def _kill(self, process: asyncio.subprocess.Process) -> int:
         with suppress(ProcessLookupError):

@@ -69,16 +69,23 @@ def lay_out(folder: Path, config: str = CONFIG) -> Path:
     return path
 
 
-@contextmanager
-def running(folder: Path, config: str = CONFIG) -> Iterator[Instance]:
-    """Give an instance that is ready; end it by SIGTERM."""
+def start(folder: Path, config: str = CONFIG) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a parent; return it and the descriptor that tells when it is ready."""
     path = lay_out(folder, config)
     ready_out, ready_in = os.pipe()
     process = subprocess.Popen(
         [sys.executable, PARENT, path, folder / "data" / "metrics" / "run", str(ready_in)],
         pass_fds=(ready_in,),
+        stderr=subprocess.PIPE if "level" in config else None,
     )
     os.close(ready_in)
+    return process, ready_out
+
+
+@contextmanager
+def running(folder: Path, config: str = CONFIG) -> Iterator[Instance]:
+    """Give an instance that is ready; end it by SIGTERM."""
+    process, ready_out = start(folder, config)
     try:
         with os.fdopen(ready_out, "rb") as pipe:
             line = pipe.readline()

@@ -17,7 +17,7 @@ import pytest
 
 from gateway.app.control import call_control
 from gateway.errors import UnavailableError
-from tests.integration.app.instance import CONFIG, Instance, lay_out, running, until
+from tests.integration.app.instance import CONFIG, Instance, lay_out, running, start, until
 
 SEKISHO = Path(sys.executable).with_name("sekisho")
 
@@ -231,6 +231,55 @@ async def test_workers_do_not_outlive_their_parent(tmp_path: Path) -> None:
         await until(gone)
         # Its database stays behind until the next start; here nobody starts it again.
         os.kill(database_pid(tmp_path), signal.SIGINT)
+
+
+def with_level(level: str) -> str:
+    return CONFIG.replace("[workers]", f"[log]\nlevel = '{level}'\n[workers]")
+
+
+def test_a_role_that_cannot_be_built_ends_the_run(tmp_path: Path) -> None:
+    process, ready = start(tmp_path, with_level("error"))
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 1  # through the command line it is 2; here nothing catches it
+    assert b"ConfigurationError: the residents are not there" in said
+    with os.fdopen(ready) as pipe:
+        assert pipe.read() == ""
+
+
+async def test_a_worker_that_does_not_come_up_is_killed_and_tried_again(tmp_path: Path) -> None:
+    config = with_level("warning").replace("[workers]", "[workers]\nstart_timeout_s = 0.5")
+    process, ready = start(tmp_path, config)
+    os.close(ready)
+    control = tmp_path / "data" / "control.sock"
+
+    async def again() -> bool:
+        try:
+            result: dict[str, Any] = call_control(control, "status").result or {}
+        except UnavailableError:
+            return False
+        return any(worker["restarts"] > 0 for worker in result["workers"])
+
+    try:
+        await until(again)
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert b"worker_start_too_slow" in said
+    assert process.returncode == 0
+
+
+async def test_a_background_task_that_fails_ends_its_worker(tmp_path: Path) -> None:
+    with running(tmp_path, with_level("debug")) as instance:
+
+        async def again() -> bool:
+            return bool(status(instance)["workers"][0]["restarts"] > 0)
+
+        await until(again)
+        instance.process.terminate()
+        _, said = instance.process.communicate(timeout=60)
+    assert b"from ValueError" in said
+    assert b"123456789012345" not in said
 
 
 @pytest.mark.parametrize(

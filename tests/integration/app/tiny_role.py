@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.app.worker import main
-from gateway.errors import ConflictError
+from gateway.errors import ConfigurationError, ConflictError
 from gateway.http.application import build_application
 from gateway.http.routes import PUBLIC, Call, Permission, Route
 
@@ -47,8 +47,18 @@ async def _tick() -> None:
         await asyncio.sleep(3600)
 
 
+async def _break() -> None:
+    await asyncio.sleep(0.2)
+    raise ValueError("123456789012345")
+
+
 async def build(context: WorkerContext) -> RoleApp:
-    """Check what a role relies on, and answer two routes."""
+    """Check what a role relies on, and answer two routes; or go wrong as the level says."""
+    level = context.settings.log.level
+    if level == "error":
+        raise ConfigurationError("the residents are not there")
+    if level == "warning":
+        await asyncio.sleep(3600)
     context.key_store()
     database = await context.open_database()
     listener = context.settings.listeners.network
@@ -82,7 +92,7 @@ async def build(context: WorkerContext) -> RoleApp:
                 tls=None,
             ),
         ),
-        tasks=(BackgroundTask(name="tick", run=_tick),),
+        tasks=(BackgroundTask(name="tick", run=_break if level == "debug" else _tick),),
         commands={"staff-add": _staff_add},
         close=database.close,
     )
