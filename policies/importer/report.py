@@ -23,7 +23,6 @@ class Kind(StrEnum):
     # What was settled, and how, where another reading is thinkable.
     ALIGNMENT_DOUBTFUL = "alignment-doubtful"
     TWO_READINGS = "two-readings"
-    LIMITED_WORDING = "limited-wording"
     # Where the sources differ from each other.
     SOURCE_DIFFERS = "source-differs"
     DUPLICATE_LINE = "duplicate-line"

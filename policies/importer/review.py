@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from policies.model import ClassId, OrganClass, Review, TermId
+from policies.model import ClassId, OrganClass, Review, SubjectRole, TermId
 
 FOLDER: Final = "law/review"
 FILE_BYTES_MAX: Final = 1024 * 1024
@@ -122,10 +122,11 @@ class Alignment(_Table, frozen=True, kw_only=True):
 
 
 class Role(_Table, frozen=True, kw_only=True):
-    """Words by which a role is known in the description of a person."""
+    """The pattern by which a role is known in a description (or in the whole of it)."""
 
-    role: str
-    words: tuple[str, ...]
+    role: SubjectRole
+    pattern: str
+    whole: bool = False
 
 
 class _Terms(_Table, frozen=True, kw_only=True):
@@ -161,8 +162,12 @@ class _Alignments(_Table, frozen=True, kw_only=True):
     alignment: tuple[Alignment, ...] = ()
 
 
-class _Roles(_Table, frozen=True, kw_only=True):
+class Roles(_Table, frozen=True, kw_only=True):
+    """How roles are known: patterns in order, words not to cut, and ends that are no people."""
+
     role: tuple[Role, ...]
+    joined: tuple[str, ...] = ()
+    passed_over: str = "$^"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +190,7 @@ class Reviewed:
     definitions: Mapping[str, str]
     limits: tuple[Limit, ...]
     unsure: Mapping[str, str]
-    roles: tuple[Role, ...]
+    roles: Roles
     alignments: Mapping[tuple[str, date, str], bool]
 
     def verdict(self, why: str) -> Review:
@@ -220,7 +225,7 @@ def load_reviewed(folder: Traversable | Path | None = None) -> Reviewed:
         definitions={entry.ja: entry.label for entry in phrases.definition},
         limits=places.limit,
         unsure={place.article: place.why for place in places.unsure},
-        roles=_table(root, "roles.toml", _Roles).role,
+        roles=_table(root, "roles.toml", Roles),
         alignments={
             (found.article, found.from_, found.item): found.same
             for found in _table(root, "alignments.toml", _Alignments).alignment
