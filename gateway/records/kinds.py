@@ -267,6 +267,7 @@ KINDS: Final = MappingProxyType[str, type[Public]](
         "replicas-loaded": Public,
         "code-requested": Public,
         "code-linked": Public,
+        "resident-code-changed": Public,
         "result-acknowledged": Public,
         "result-lapsed": Public,
         "records-read": Public,

@@ -8,7 +8,7 @@ never recorded, nor about the truth of what was.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from codes.canonical import parse_instant
 from codes.errors import CodesError
@@ -28,6 +28,9 @@ from gateway.records.trust import LogTrust
 Completeness: TypeAlias = Literal["proved", "unproved"]
 Period: TypeAlias = tuple[datetime, datetime]
 _Mark: TypeAlias = tuple[int, int]
+
+_ENTRIES_STAND: Final = frozenset({"fork", "leaf-changed", "unsigned"})
+"""Faults beside which the entries are still those of the signed tree, as far as it was signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +163,9 @@ def _period(begins: str, ends: str) -> Period:
 def _first_bad(tree: TreeFindings, export: SlotExport) -> int:
     """Return the index from which on the entries are not those that were signed."""
     indexes = [
-        fault.index for fault in tree.faults if fault.index is not None and fault.reason != "fork"
+        fault.index
+        for fault in tree.faults
+        if fault.index is not None and fault.reason not in _ENTRIES_STAND
     ]
     return min(indexes, default=export.end)
 
