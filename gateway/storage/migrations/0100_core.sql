@@ -97,11 +97,12 @@ CREATE TABLE core_code_requests (
 CREATE INDEX core_code_requests_expiry ON core_code_requests (expires_at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON core_code_requests TO sekisho_app;
 
--- Signed documents by the digest of what they sign. Every version is kept, so that old signatures
--- are judged by the keys of their time. Written before the entry that publishes them: they may be
--- larger than what an entry can carry.
+-- Signed documents by the SHA-256 of their bytes: the same content may be signed anew by the next
+-- directory key. Every version is kept, so that old signatures are judged by the keys of their
+-- time. Written before the entry that publishes them: they may be larger than what an entry can
+-- carry.
 CREATE TABLE core_documents (
-    digest   text  PRIMARY KEY CHECK (digest ~ '^[0-9a-f]{64}$'),
+    hash     bytea PRIMARY KEY CHECK (octet_length(hash) = 32),
     type     text  NOT NULL CHECK (type IN ('directory', 'allow-list')),
     document bytea NOT NULL
 );
@@ -110,8 +111,8 @@ GRANT SELECT, INSERT ON core_documents TO sekisho_app;
 
 CREATE TABLE core_directories (
     version    bigint PRIMARY KEY CHECK (version > 0),
-    digest     text   NOT NULL REFERENCES core_documents,
-    allow_list text   NOT NULL REFERENCES core_documents,
+    directory  bytea  NOT NULL REFERENCES core_documents,
+    allow_list bytea  NOT NULL REFERENCES core_documents,
     entry_id   uuid   NOT NULL
 );
 GRANT SELECT, INSERT ON core_directories TO sekisho_app;
@@ -293,13 +294,14 @@ $$;
 CREATE FUNCTION effect_core_directory(rows jsonb) RETURNS SETOF integer
 LANGUAGE sql VOLATILE AS $$
     WITH wanted AS (
-        SELECT (r.place - 1)::integer AS position, r.version, r.digest, r.allow_list, r.entry_id
+        SELECT (r.place - 1)::integer AS position, r.version, decode(r.directory, 'base64') AS directory,
+               decode(r.allow_list, 'base64') AS allow_list, r.entry_id
           FROM ROWS FROM (jsonb_to_recordset(rows) AS (
-                   version bigint, digest text, allow_list text, entry_id uuid
-               )) WITH ORDINALITY AS r (version, digest, allow_list, entry_id, place)
+                   version bigint, directory text, allow_list text, entry_id uuid
+               )) WITH ORDINALITY AS r (version, directory, allow_list, entry_id, place)
     ), stored AS (
-        INSERT INTO core_directories (version, digest, allow_list, entry_id)
-        SELECT w.version, w.digest, w.allow_list, w.entry_id
+        INSERT INTO core_directories (version, directory, allow_list, entry_id)
+        SELECT w.version, w.directory, w.allow_list, w.entry_id
           FROM wanted AS w
          WHERE w.version > coalesce((SELECT max(version) FROM core_directories), 0)
         ON CONFLICT DO NOTHING
