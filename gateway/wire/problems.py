@@ -61,9 +61,13 @@ PROBLEM_TYPES: Final = _catalogue(
     ),
     ("invalid-body", HTTPStatus.UNPROCESSABLE_ENTITY, "The body has another shape"),
     ("idempotency-mismatch", HTTPStatus.UNPROCESSABLE_ENTITY, "The key stands for another body"),
+    ("statement-invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "A statement proves nothing here"),
+    ("sealed-invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "Something sealed does not open here"),
     # Who comes, and what they may.
     ("not-authenticated", HTTPStatus.UNAUTHORIZED, "The caller is not authenticated"),
     ("not-permitted", HTTPStatus.FORBIDDEN, "The caller may not do this"),
+    ("unknown-certificate", HTTPStatus.FORBIDDEN, "The certificate is nobody's any more"),
+    ("wrong-member", HTTPStatus.FORBIDDEN, "This member of the network may not do this"),
     ("refused", HTTPStatus.FORBIDDEN, "A rule refuses this"),
     ("withheld", HTTPStatus.FORBIDDEN, "The answer is kept back"),
     ("not-found", HTTPStatus.NOT_FOUND, "There is no such thing"),

@@ -1,0 +1,123 @@
+"""`POST /v1/correction-notices`: a party corrected its record (法31, 個情法97の読替).
+
+The core notes that it was told; it changes nothing of what it recorded itself.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from codes.canonical import b64, tokyo_day
+from gateway.core.outcomes import KEPT_DAYS
+from gateway.core.problems import item_problem
+from gateway.errors import NotFoundError, SekishoError
+from gateway.flows.context import Context
+from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns, new_id
+from gateway.flows.statements import Statement, StatementInvalidError, Statements, received
+from gateway.records.kinds import Correction
+from gateway.storage import core_inquiries
+from gateway.storage.core_inquiries import RecordedPermit
+from gateway.storage.core_outcomes import CoreOutcomeTaken
+from gateway.wire.lookups import CorrectionNotice, CorrectionNoticesRequest
+from gateway.wire.network import Acknowledged, AcknowledgedAnswer, AcknowledgedResult
+
+CORRECTION: Final = "correction"
+
+
+class CorrectionDesk:
+    """The core's side of corrected records."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def answer(self, sender: str, request: CorrectionNoticesRequest) -> AcknowledgedAnswer:
+        """Return for each notice that it was taken, once however often it comes."""
+        now = self._context.clock.now()
+        self._context.trust.require_fresh(now)
+        statements = received(self._context.trust, request.groups, sender=sender)
+        items = [_correction(item, statements) for item in request.items]
+        permits = await self._permits([item.permit_id for item in request.items], now)
+        results: list[str | SekishoError] = []
+        drafts: list[tuple[int, Draft]] = []
+        for place, (asked, item) in enumerate(zip(request.items, items, strict=True)):
+            found = permits.get(asked.permit_id)
+            if isinstance(item, SekishoError):
+                results.append(item)
+            elif found is None or not _is_party(sender, found):
+                results.append(NotFoundError("correction: no permit of this party"))
+            else:
+                results.append(asked.permit_id)
+                drafts.append((place, _draft(sender, item, found)))
+        await self._record(sender, drafts, results)
+        return AcknowledgedAnswer(results=[_result(result) for result in results])
+
+    async def _permits(self, permit_ids: Sequence[str], now: datetime) -> dict[str, RecordedPermit]:
+        async with self._context.database.read() as connection:
+            return await core_inquiries.permits(
+                connection,
+                permit_ids,
+                first=tokyo_day(now - KEPT_DAYS),
+                last=tokyo_day(now + timedelta(days=1)),
+            )
+
+    async def _record(
+        self,
+        sender: str,
+        drafts: Sequence[tuple[int, Draft]],
+        results: list[str | SekishoError],
+    ) -> None:
+        if not drafts:
+            return
+        outcomes = await self._context.writer.append([draft for _, draft in drafts], source=sender)
+        for (place, _), outcome in zip(drafts, outcomes, strict=True):
+            # A refused effect means that the same correction was taken before.
+            if not isinstance(outcome, Recorded | EffectRefusedError):
+                results[place] = outcome
+
+
+def _correction(item: CorrectionNotice, statements: Statements) -> Statement | SekishoError:
+    try:
+        statement = statements.at(item.group, item.index)
+    except StatementInvalidError as error:
+        return error
+    public = statement.entry.public
+    if not isinstance(public, Correction):
+        return StatementInvalidError("corrections: another kind", reason="other-kind")
+    if public.permit_id != item.permit_id:
+        return StatementInvalidError("corrections: of another permit", reason="other-permit")
+    return statement
+
+
+def _is_party(sender: str, found: RecordedPermit) -> bool:
+    return sender in (found.permitted.inquirer, found.permitted.provider)
+
+
+def _draft(sender: str, statement: Statement, found: RecordedPermit) -> Draft:
+    permitted, leaf, entry_id = found.permitted, statement.entry.leaf_hash, new_id()
+    return Draft(
+        entry_id=entry_id,
+        kind=CORRECTION,
+        members={"of": leaf.hex(), "permit_id": permitted.permit_id},
+        private={"party": sender, "person": b64(permitted.person)},
+        search=SearchColumns(
+            subject=permitted.person, counterparty=sender, permit_id=permitted.permit_id
+        ),
+        effects=(
+            CoreOutcomeTaken(
+                inquiry_day=permitted.inquiry_day,
+                permit_id=permitted.permit_id,
+                leaf=leaf,
+                party=sender,
+                kind=CORRECTION,
+                outcome=CORRECTION,
+                of=None,
+                entry_id=entry_id,
+            ),
+        ),
+    )
+
+
+def _result(result: str | SekishoError) -> AcknowledgedResult:
+    if isinstance(result, str):
+        return AcknowledgedResult(result=Acknowledged(permit_id=result))
+    return AcknowledgedResult(problem=item_problem(result))

@@ -1,0 +1,218 @@
+"""The directory as the core publishes it: every version recorded, kept, and then served.
+
+`sekisho certs publish` leaves a new version beside the core's keys; the worker that writes slot 0
+records it there (`directory-changed`) and so publishes it; the others follow from the database.
+The gate moves with every version: a decision on an older one is made again (PROTOCOL §1, §4).
+"""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from certs.continuity import require_continuity
+from certs.directory import Directory
+from certs.errors import CertsError
+from certs.publish import PUBLISHED, DirectoryChanges, publish_directory, read_published
+from gateway import metrics
+from gateway.clock import Clock
+from gateway.errors import SekishoError, UnavailableError
+from gateway.flows.record import RecordWriter
+from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, new_id
+from gateway.flows.trust import Trust
+from gateway.storage import core_directories
+from gateway.storage.core_directories import CoreDirectoryPublished
+from gateway.storage.database import Database
+from policies.measures import StopSwitch
+
+log = structlog.get_logger()
+
+POLL_S: Final = 0.5
+SLOT: Final = 0
+SOURCE: Final = "publication"
+REFRESH_AT: Final = 0.5
+"""A version is refreshed when so much of its validity is over."""
+RETRY_S: Final = 30.0
+
+
+class Publication:
+    """One worker's view of what is published; the one that writes slot 0 also publishes."""
+
+    def __init__(
+        self,
+        *,
+        keys: Path,
+        trust: Trust,
+        allow_list: bytes,
+        database: Database,
+        writer: RecordWriter,
+        clock: Clock,
+        environment: str,
+    ) -> None:
+        self._keys = keys
+        self._trust = trust
+        self._allow_list = allow_list
+        self._database = database
+        self._writer = writer
+        self._clock = clock
+        self._environment = environment
+        self._published = 0
+        self._seen: tuple[int, int] | None = None
+        self._adopting = asyncio.Lock()
+        self._refresh_not_before = 0.0
+
+    @property
+    def is_published(self) -> bool:
+        """Tell whether what this worker trusts has been published."""
+        return self._published > 0 and self._published == self._trust.directory.version
+
+    @property
+    def directory(self) -> Directory:
+        """The published directory as this worker has it."""
+        return self._trust.directory
+
+    @property
+    def allow_list(self) -> bytes:
+        """The allow list's document that this directory names."""
+        return self._allow_list
+
+    async def follow(self) -> None:
+        """Take the newest published version, if this worker has an older one."""
+        async with self._database.read() as connection:
+            version = await core_directories.published_version(connection)
+        await self._adopt_published(version)
+
+    async def load_gate(self) -> tuple[int, tuple[StopSwitch, ...]]:
+        """Return the gate's version, having taken the directory that was published under it.
+
+        Network-wide switches stand in the allow list; the core has none of its own.
+        """
+        async with self._database.read() as connection:
+            gate, published = await core_directories.gate_and_published(connection)
+        await self._adopt_published(published)
+        return gate, ()
+
+    async def run(self) -> None:
+        """Look for new versions, and renew the present one in time, until cancelled."""
+        while True:
+            try:
+                await self.turn()
+            except (CertsError, SekishoError) as error:
+                log.warning("directory_not_published", reason=_slug(error))
+            except Exception:
+                log.exception("directory_not_published", reason="internal-error")
+            await asyncio.sleep(POLL_S)
+
+    async def turn(self) -> None:
+        """Do once what there is to do."""
+        if self._writer.slot == SLOT:
+            await self._renew()
+            await self._publish_from_file()
+        await self.follow()
+
+    async def _publish_from_file(self) -> None:
+        mark = await asyncio.to_thread(self._mark)
+        if mark == self._seen:
+            return
+        found = await asyncio.to_thread(read_published, self._keys)
+        await self._publish(found.directory, found.allow_list)
+        self._seen = mark
+
+    def _mark(self) -> tuple[int, int]:
+        stat = (self._keys / PUBLISHED / "directory.json").stat()
+        return stat.st_mtime_ns, stat.st_ino
+
+    async def _renew(self) -> None:
+        """Sign the present version anew when half of its validity is over."""
+        directory, now = self._trust.directory, self._clock.now()
+        validity = directory.expires - directory.issued
+        if now < directory.issued + REFRESH_AT * validity:
+            return
+        if self._clock.monotonic() < self._refresh_not_before:
+            return
+        self._refresh_not_before = self._clock.monotonic() + RETRY_S
+        await asyncio.to_thread(
+            publish_directory,
+            self._keys,
+            changes=DirectoryChanges(),
+            now=now,
+            validity=max(validity, timedelta(minutes=1)),
+        )
+        log.info("directory_renewed", directory_version=directory.version + 1)
+
+    async def _publish(self, raw: bytes, allow_list: bytes) -> None:
+        """Record a version that was not recorded before; a lower one is refused."""
+        async with self._database.read() as connection:
+            published = await core_directories.published_version(connection)
+        directory = self._verified(raw, allow_list, is_first=published == 0)
+        if directory.version == published:
+            return
+        if directory.version < published:
+            log.error("directory_rollback_refused", directory_version=directory.version)
+            return
+        async with self._database.transaction() as connection:
+            stored = [
+                await core_directories.store_document(connection, type_=type_, document=document)
+                for type_, document in (("directory", raw), ("allow-list", allow_list))
+            ]
+        draft = _draft(directory, *stored)
+        (outcome,) = await self._writer.append([draft], source=SOURCE)
+        if isinstance(outcome, Recorded):
+            log.info("directory_published", directory_version=directory.version)
+        elif not isinstance(outcome, EffectRefusedError):
+            raise outcome
+
+    def _verified(self, raw: bytes, allow_list: bytes, *, is_first: bool) -> Directory:
+        """Return the directory if our own gateways would follow it from the present one."""
+        trust, present = self._trust, self._trust.directory
+        directory = Directory.parse(
+            raw,
+            root=trust.keys.root,
+            now=self._clock.now(),
+            environment=self._environment,
+            previous=present,
+        )
+        directory.verify_allow_list(allow_list)
+        if not is_first or directory.digest != present.digest:
+            require_continuity(present, directory)
+        return directory
+
+    async def _adopt_published(self, version: int) -> None:
+        if version in (self._published, 0):
+            return
+        async with self._adopting:
+            async with self._database.read() as connection:
+                latest = await core_directories.latest(connection)
+            if latest is None or latest.version < version:
+                raise UnavailableError("directory: a published version is not there")
+            if latest.version != self._trust.directory.version:
+                self._trust.adopt(latest.directory, latest.allow_list)
+            self._allow_list = latest.allow_list
+            self._published = latest.version
+            metrics.DIRECTORY_VERSION.set(latest.version)
+            metrics.DIRECTORY_EXPIRES.set(self._trust.directory.expires.timestamp())
+
+
+def _draft(directory: Directory, document: bytes, allow_list: bytes) -> Draft:
+    entry_id = new_id()
+    return Draft(
+        entry_id=entry_id,
+        kind="directory-changed",
+        members={"version": directory.version, "digest": directory.digest},
+        private={"allow_list": directory.allow_list_digest},
+        effects=(
+            CoreDirectoryPublished(
+                version=directory.version,
+                directory=document,
+                allow_list=allow_list,
+                entry_id=entry_id,
+            ),
+        ),
+        changes_gate=True,
+    )
+
+
+def _slug(error: CertsError | SekishoError) -> str:
+    return error.reason if isinstance(error, CertsError) else error.problem
