@@ -16,11 +16,13 @@ from typing import Final, Self, TypeAlias, TypeVar
 
 import msgspec
 
+from policies.citations import show_citation
 from policies.classes import ClassBook
 from policies.facts import Facts, FactsError, check_facts
 from policies.information import InformationBook
 from policies.measures import Assessment, StopSwitch
 from policies.model import (
+    Citation,
     ClassId,
     Dated,
     Fact,
@@ -81,6 +83,7 @@ class AllowList:
     )
     index: Mapping[Key, tuple[Cell, ...]] = field(repr=False, compare=False)
     cells_of: Mapping[ProcedureId, tuple[Cell, ...]] = field(repr=False, compare=False)
+    paragraphed: frozenset[str] = field(repr=False, compare=False)
     change_days: tuple[date, ...] = field(repr=False, compare=False)
 
     @classmethod
@@ -115,6 +118,12 @@ class AllowList:
             cited=_cited(facts.procedures),
             index=index,
             cells_of=_grouped((key[1], cell) for key, cells in index.items() for cell in cells),
+            paragraphed=frozenset(
+                citation.article
+                for procedure in facts.procedures
+                for citation in procedure.citations
+                if citation.paragraph not in ("", "1")
+            ),
             change_days=_change_days(facts),
         )
 
@@ -151,8 +160,8 @@ class AllowList:
             assessments=self.assessments,
             switches=self.switches,
         )
-        plain: dict[str, object] = msgspec.to_builtins(document, order="deterministic")
-        return plain
+        # By way of JSON, because canonical JSON knows lists and texts, not tuples and dates.
+        return msgspec.json.decode(msgspec.json.encode(document), type=dict[str, object])
 
     def has_law_for(self, day: date) -> bool:
         """Tell whether there is data for that day; without data everything is refused."""
@@ -162,6 +171,10 @@ class AllowList:
     def row_is_deleted(self, row_no: str, day: date) -> bool:
         """Tell whether the row reads 「削除」 on that day."""
         return any(row.row_no == row_no and row.from_ <= day for row in self.facts.deleted_rows)
+
+    def show(self, citation: Citation) -> str:
+        """Return the citation as people write it in this law."""
+        return show_citation(citation, has_paragraphs=citation.article in self.paragraphed)
 
     def classes_of(
         self, stated: Iterable[str], *, body_code: str | None = None

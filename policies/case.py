@@ -42,7 +42,7 @@ class Case:
         scopes = self._meant(
             scope for cell in cells for scope in cell.scopes if scope.holds_on(day)
         )
-        if not scopes:
+        if not scopes or not self.asked.is_covered_by(scopes):
             return _why_not(self, inquirer, provider)
         return self._cut(cells, scopes)
 
@@ -128,13 +128,23 @@ class Case:
             scopes = [scope for scope in scopes if role in scope.subject_roles]
             if not scopes:
                 return Reason.SUBJECT_ROLE_NOT_IN_PROCEDURE
-        places = {scope_citation(self.place.citation, scope, question.on_day) for scope in scopes}
-        if len(places) > 1 and self._cites_the_whole():
+        if self._cites_the_whole() and self._fits_in_places() > 1:
             return Reason.AMBIGUOUS_CITATION
         held = [item for scope in scopes for item in items_of(scope, question.on_day, self.tables)]
         if not set(question.items) <= set(held):
             return Reason.INFORMATION_NOT_IN_PROCEDURE
         return self._permit(cells, tuple(scopes), question.items or tuple(dict.fromkeys(held)))
+
+    def _fits_in_places(self) -> int:
+        """Return at how many places what is asked stands; unsure ones count, to open nothing."""
+        role, day = self.question.subject_role, self.question.on_day
+        return len(
+            {
+                scope_citation(self.place.citation, scope, day)
+                for scope in self.scopes_here()
+                if self.asked.means(scope) and (role is None or role in scope.subject_roles)
+            }
+        )
 
     def _cites_the_whole(self) -> bool:
         """Tell whether a citation left out which of the procedure's information is meant."""
@@ -201,6 +211,8 @@ def _in_the_procedure(
     case: Case, telling: list[Grant], here: list[Scope], named: list[Scope]
 ) -> Reason:
     """Tell what the procedure does not have from what nobody has looked at yet."""
+    if not case.asked.is_covered_by(named) and named:
+        return Reason.INFORMATION_NOT_IN_PROCEDURE
     told = {term for grant in telling for term in grant.terms}
     is_known = any(scope.term in told for scope in named)
     is_unread = any(scope.term is None for scope in here) or not case.has_scopes()

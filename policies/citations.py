@@ -84,13 +84,16 @@ def number(text: str) -> str:
     return "の".join(str(_value(part)) for part in parts)
 
 
-def show_citation(citation: Citation) -> str:
-    """Return the citation as people write it: 115の項 第117条第6号ロ."""
+def show_citation(citation: Citation, *, has_paragraphs: bool = False) -> str:
+    """Return the citation as people write it: 115の項 第117条第6号ロ.
+
+    The first paragraph is named only in an article that has others.
+    """
     words = [f"{citation.row_no}の項 " if citation.row_no else ""]
     if citation.article:
         head, *branches = citation.article.split("の")
         words.append(f"第{head}条" + "".join(f"の{branch}" for branch in branches))
-    if citation.paragraph and citation.paragraph != "1":
+    if citation.paragraph and (has_paragraphs or citation.paragraph != "1"):
         words.append(f"第{citation.paragraph}項")
     if citation.item:
         head, *branches = citation.item.split("の")

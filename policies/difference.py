@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import date
 
 from policies.allow_list import AllowList
-from policies.citations import show_citation
 from policies.model import Procedure
 from policies.places import citation_on, scope_citation
 
@@ -47,7 +46,7 @@ def _lines(law: AllowList, day: date) -> Iterator[tuple[Line, str]]:
                     providers = "、".join(law.classes.name(r.key) for r in cell.grant.providers)
                     term = law.terms[scope.term].ja if scope.term else ""
                     line = (procedure.id, inquirers, providers, term, scope.ja)
-                    yield line, show_citation(scope_citation(citation, scope, day))
+                    yield line, law.show(scope_citation(citation, scope, day))
 
 
 def _line_json(line: Line, citation: str) -> dict[str, object]:
@@ -60,15 +59,15 @@ def _moved(law: AllowList, day_a: date, day_b: date) -> list[dict[str, object]]:
         {"procedure": found.id, "from": before, "to": after}
         for found in _procedures(law)
         if found.holds_on(day_a) and found.holds_on(day_b)
-        for before in (show_citation(citation_on(found, day_a)),)
-        for after in (show_citation(citation_on(found, day_b)),)
+        for before in (law.show(citation_on(found, day_a)),)
+        for after in (law.show(citation_on(found, day_b)),)
         if before != after
     ]
 
 
 def _in_force(law: AllowList, day: date, *, not_on: date) -> list[dict[str, object]]:
     return [
-        {"procedure": found.id, "citation": show_citation(citation_on(found, day))}
+        {"procedure": found.id, "citation": law.show(citation_on(found, day))}
         for found in _procedures(law)
         if found.holds_on(day) and not found.holds_on(not_on)
     ]

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from policies.allow_list import AllowList
-from policies.citations import CitationError, parse_citation, parse_part, show_citation
+from policies.citations import CitationError, parse_citation, parse_part
 from policies.decision import decide
 from policies.difference import diff
 from policies.model import (
@@ -268,14 +268,14 @@ def _answer(law: AllowList, decision: Decision) -> dict[str, object]:
             return {
                 "decision": "permit",
                 "reason": reason,
-                "basis": [citation_json(decision.citation)],
+                "basis": [citation_json(law, decision.citation)],
                 "nearest": _granted_json(law, decision),
             }
         case Refuse():
             return {
                 "decision": "refuse",
                 "reason": decision.reason.value,
-                "basis": [citation_json(found) for found in decision.basis],
+                "basis": [citation_json(law, found) for found in decision.basis],
                 "nearest": [nearest_json(law, found) for found in decision.nearest],
             }
 
@@ -297,7 +297,7 @@ def _granted_json(law: AllowList, permit: Permit) -> list[dict[str, object]]:
     return [nearest_json(law, found) for found in near]
 
 
-def citation_json(citation: Citation) -> dict[str, object]:
+def citation_json(law: AllowList, citation: Citation) -> dict[str, object]:
     """Return a citation in the words of a question, and as people write it."""
     parts = {
         "row": citation.row_no,
@@ -305,7 +305,7 @@ def citation_json(citation: Citation) -> dict[str, object]:
         "paragraph": citation.paragraph,
         "item": citation.item,
         "sub_item": citation.sub_item,
-        "text": show_citation(citation),
+        "text": law.show(citation),
     }
     return {name: part for name, part in parts.items() if part}
 
@@ -313,7 +313,7 @@ def citation_json(citation: Citation) -> dict[str, object]:
 def nearest_json(law: AllowList, found: Nearest) -> dict[str, object]:
     """Return a nearest permitted thing with the law's words for its classes."""
     members: dict[str, object] = {
-        "citation": citation_json(found.citation),
+        "citation": citation_json(law, found.citation),
         "information": found.information,
         "scope": found.scope,
         "inquirer_classes": [law.classes.name(key) for key in found.inquirers],

@@ -49,12 +49,13 @@ def used_to_be(law: AllowList, question: Question, asked: Asked) -> tuple[Neares
     """Return what the old 別表第二 allowed of the question until its last day, as notes."""
     inquirer = law.classes.expand(question.inquirer)
     provider = law.classes.expand(question.provider)
+    labels = {asked.label, plain_label(asked.name)}
     return tuple(
-        _old(cell, name)
+        _old(cell)
         for cell in law.facts.superseded
-        if meets(inquirer, cell.inquirers) and meets(provider, cell.providers)
-        for name in cell.information
-        if plain_label(name) in {asked.label, plain_label(asked.name)}
+        if meets(inquirer, cell.inquirers)
+        and meets(provider, cell.providers)
+        and any(plain_label(name) in labels for name in cell.information)
     )[:NEAREST_MAX]
 
 
@@ -70,10 +71,10 @@ def _permitted(law: AllowList, procedure: Procedure, day: date) -> Iterator[tupl
             yield from ((cell.grant, scope) for scope in cell.scopes if scope.holds_on(day))
 
 
-def _old(cell: Superseded, name: str) -> Nearest:
+def _old(cell: Superseded) -> Nearest:
     return Nearest(
         citation=Citation(row_no=f"旧{cell.row_no.removeprefix('旧')}"),
-        information=name,
+        information=cell.information[0],
         inquirers=tuple(ref.key for ref in cell.inquirers),
         providers=tuple(ref.key for ref in cell.providers),
         to=cell.until,

@@ -272,7 +272,7 @@ def _shown(law: AllowList, procedure: Procedure, day: date) -> dict[str, object]
     return {
         "procedure": procedure.id,
         "label": procedure.label,
-        "citation": citation_json(citation),
+        "citation": citation_json(law, citation),
         "is_in_force": int(procedure.holds_on(day)),
         "consent": procedure.consent.state,
         "grants": [

