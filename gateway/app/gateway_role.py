@@ -1,0 +1,163 @@
+"""The role `gateway`: one organisation's flows behind its listeners, built in one worker."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.app.floor import DirectoryPoll, laid_floor, network_tls
+from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
+from gateway.errors import ConfigurationError
+from gateway.flows.answering import Answering
+from gateway.flows.answers import Answers
+from gateway.flows.context import Context
+from gateway.flows.continue_inquiry import Continuations
+from gateway.flows.inquire import Inquire
+from gateway.flows.notices import Notices
+from gateway.flows.outcomes import KIND as OUTCOME
+from gateway.flows.outcomes import Outcomes
+from gateway.flows.provide import Provide
+from gateway.flows.receipts import Receipts
+from gateway.flows.replica_reader import ReplicaReader
+from gateway.flows.take_deliveries import TakeDeliveries
+from gateway.jobs.inquiries import InquiryJob
+from gateway.jobs.outbox import OutboxJob
+from gateway.jobs.periodic import every
+from gateway.listeners.network import app as network
+from gateway.listeners.network.services import NetworkServices
+from gateway.settings import Settings
+from gateway.storage import provisions, switches
+from gateway.storage.database import Database
+from gateway.storage.gate import read_gate_version
+from policies.measures import StopSwitch
+from policies.release import ReleaseRules, RulesError, shipped_rules
+
+TAKE_UP_S = 2.0
+END_LAPSED_S = 60.0
+NOTICES_S = 15.0
+DAYS_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flows:
+    """The use-cases of one worker, in the order they are built."""
+
+    outcomes: Outcomes
+    receipts: Receipts
+    continuations: Continuations
+    inquire: Inquire
+    answering: Answering
+    answers: Answers
+    provide: Provide
+    deliveries: TakeDeliveries
+    notices: Notices
+
+
+async def build(worker: WorkerContext) -> RoleApp:
+    """Return the gateway of one organisation, ready to be served."""
+    stack = AsyncExitStack()
+    try:
+        context = await stack.enter_async_context(laid_floor(worker, load_gate=read_gate))
+        flows = make_flows(context, rules=read_rules(worker.settings))
+        return _role(worker, context, flows, stack)
+    except BaseException:
+        await stack.aclose()
+        raise
+
+
+def make_flows(context: Context, *, rules: ReleaseRules) -> Flows:
+    """Return the use-cases over one floor."""
+    outcomes = Outcomes(context)
+    receipts = Receipts(context, outcomes)
+    continuations = Continuations(context, receipts)
+    answering = Answering(context, ReplicaReader(context.vault, context.clock), rules)
+    answers = Answers(context, outcomes, rules_version=rules.version)
+    return Flows(
+        outcomes=outcomes,
+        receipts=receipts,
+        continuations=continuations,
+        inquire=Inquire(context, continuations),
+        answering=answering,
+        answers=answers,
+        provide=Provide(context, answering, answers, outcomes),
+        deliveries=TakeDeliveries(context, receipts, continuations),
+        notices=Notices(context),
+    )
+
+
+async def read_gate(database: Database) -> tuple[int, list[StopSwitch]]:
+    """Return the gate's version and the switches that stand, of one instant."""
+    async with database.snapshot() as connection:
+        return await read_gate_version(connection), await switches.active(connection)
+
+
+def read_rules(settings: Settings) -> ReleaseRules:
+    """Return the site's release rules, or those that come with the program."""
+    path: Path | None = settings.policies.release_rules
+    if path is None:
+        return shipped_rules()
+    try:
+        return ReleaseRules.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, RulesError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+
+
+def _role(worker: WorkerContext, context: Context, flows: Flows, stack: AsyncExitStack) -> RoleApp:
+    async def turn_days() -> None:
+        async with context.database.read() as connection:
+            await provisions.turn_days(connection)
+
+    async def drain() -> None:
+        await flows.continuations.close()
+        await flows.outcomes.close()
+
+    def not_ready() -> tuple[str, ...]:
+        missing = []
+        if context.writer.is_stopped:
+            missing.append("record-slot-stopped")
+        if context.clock.now() >= context.trust.directory.expires:
+            missing.append("directory-expired")
+        return tuple(missing)
+
+    inquiry_job = InquiryJob(context, flows.continuations)
+    outbox_job = OutboxJob(context.database, {OUTCOME: flows.outcomes.send_rows})
+    poll = DirectoryPoll(worker, context)
+    return RoleApp(
+        listeners=_listeners(worker, context, flows),
+        tasks=(
+            BackgroundTask(name="directory", run=poll.run),
+            BackgroundTask(name="outbox", run=outbox_job.run),
+            BackgroundTask(
+                name="take-up",
+                run=lambda: every(TAKE_UP_S, inquiry_job.take_up, name="take-up"),
+            ),
+            BackgroundTask(
+                name="lapses",
+                run=lambda: every(END_LAPSED_S, inquiry_job.end_lapsed, name="lapses"),
+            ),
+            BackgroundTask(
+                name="notices", run=lambda: every(NOTICES_S, flows.notices.turn, name="notices")
+            ),
+            BackgroundTask(name="days", run=lambda: every(DAYS_S, turn_days, name="days")),
+        ),
+        not_ready=not_ready,
+        drain=drain,
+        close=stack.aclose,
+    )
+
+
+def _listeners(worker: WorkerContext, context: Context, flows: Flows) -> tuple[ListenerSpec, ...]:
+    settings = worker.settings.listeners
+    if settings.network is None:
+        raise ConfigurationError("role gateway: no network listener")
+    services = NetworkServices(
+        provide=flows.provide, deliveries=flows.deliveries, notices=flows.notices
+    )
+    return (
+        ListenerSpec(
+            name="network",
+            application=network.build(services, context.trust, version=worker.version),
+            host=settings.network.host,
+            limits=settings.network.limits,
+            tls=network_tls(context.trust),
+        ),
+    )

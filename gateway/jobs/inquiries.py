@@ -1,0 +1,80 @@
+"""Inquiries that somebody let go, and those that nothing will come for any more."""
+
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from gateway import metrics
+from gateway.domain.inquiry import BEFORE, InquiryState
+from gateway.flows.context import Context
+from gateway.flows.continue_inquiry import Continuations
+from gateway.flows.open_inquiry import reopen
+from gateway.flows.record_types import Draft, EffectRefusedError, Recorded
+from gateway.storage import idempotency, inquiries
+from gateway.storage.effects import Effect
+from gateway.storage.inquiries import InquiryAcknowledged, InquiryMoved, InquiryRow
+
+log = structlog.get_logger()
+
+BATCH: Final = 64
+OPEN_LIFE: Final = timedelta(days=7)
+RESULT_LIFE: Final = timedelta(days=30)
+KEPT_AFTER_ACKNOWLEDGEMENT: Final = timedelta(days=7)
+SOURCE: Final = "inquiries"
+
+
+class InquiryJob:
+    """Takes open inquiries up again and ends what has lapsed."""
+
+    def __init__(self, context: Context, continuations: Continuations) -> None:
+        self._context = context
+        self._continuations = continuations
+
+    async def take_up(self) -> None:
+        """Go on with open inquiries whose worker is gone, from their last recorded step."""
+        async with self._context.database.read() as connection:
+            rows = await inquiries.take_over(connection, limit=BATCH)
+        if not rows:
+            return
+        found = await self._context.writer.find([row.entry_id for row in rows])
+        for row in rows:
+            recorded = found[row.entry_id]
+            self._continuations.start(reopen(row, recorded, self._context.vault), bulk=True)
+        log.info("inquiries_taken_up", count=len(rows))
+
+    async def end_lapsed(self) -> None:
+        """End inquiries past their time and results that nobody fetched, each with an entry."""
+        now = self._context.clock.now()
+        async with self._context.database.read() as connection:
+            lapsed = await inquiries.lapsed(
+                connection, now=now, accepted_before=now - OPEN_LIFE, limit=BATCH
+            )
+            unfetched = await inquiries.unfetched(
+                connection, finished_before=now - RESULT_LIFE, limit=BATCH
+            )
+            await inquiries.sweep(connection, acknowledged_before=now - KEPT_AFTER_ACKNOWLEDGEMENT)
+            await idempotency.sweep(connection)
+        for row in lapsed:
+            await self._end(row, "inquiry-lapsed", _lapsed(row))
+        for row in unfetched:
+            effect = InquiryAcknowledged(inquiry_id=row.inquiry_id, state=row.state)
+            await self._end(row, "result-lapsed", effect)
+
+    async def _end(self, row: InquiryRow, kind: str, effect: Effect) -> None:
+        draft = Draft(
+            kind=kind, members={}, private={"inquiry_id": row.inquiry_id}, effects=(effect,)
+        )
+        (outcome,) = await self._context.writer.append([draft], source=SOURCE)
+        if isinstance(outcome, Recorded):
+            metrics.INQUIRIES.labels(outcome=kind).inc()
+        elif not isinstance(outcome, EffectRefusedError):
+            raise outcome
+
+
+def _lapsed(row: InquiryRow) -> InquiryMoved:
+    return InquiryMoved(
+        inquiry_id=row.inquiry_id,
+        from_states=tuple(BEFORE[InquiryState.LAPSED]),
+        state=InquiryState.LAPSED,
+    )

@@ -1,0 +1,22 @@
+"""The network zone's application: its routes, and members of the network as its callers."""
+
+from aiohttp import web
+
+from gateway.flows.trust import Trust
+from gateway.http.application import build_application
+from gateway.http.members import authenticate_members
+from gateway.listeners.network import exchange
+from gateway.listeners.network.services import LISTENER, NetworkServices
+
+ROUTES = (*exchange.ROUTES,)
+
+
+def build(services: NetworkServices, trust: Trust, *, version: str) -> web.Application:
+    """Return the application of the network listener."""
+    return build_application(
+        ROUTES,
+        listener=LISTENER,
+        version=version,
+        services=services,
+        authenticate=authenticate_members(trust),
+    )
