@@ -1,6 +1,6 @@
 """Entries and logs made for tests: deterministic where a key or salt is not the point."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -154,6 +154,7 @@ class MadeLog:
     organisation: str = ORGANISATION
     entries: list[Entry] = field(default_factory=list)
     state: Extension = field(default_factory=lambda: RightEdge().extend(()))
+    begins: datetime = NOON
 
     @property
     def size(self) -> int:
@@ -164,7 +165,7 @@ class MadeLog:
         return log_origin(NETWORK, self.organisation, self.slot)
 
     def time_of(self, index: int) -> datetime:
-        return NOON + timedelta(minutes=index)
+        return self.begins + timedelta(minutes=index)
 
     def grow(self, count: int) -> None:
         for _ in range(count):
@@ -195,8 +196,3 @@ class MadeLog:
             line = cosign(checkpoint, key, name=name, time=int(moment.timestamp()) + 1)
             note += line.text() + "\n"
         return note
-
-
-def keys_at(signer: LogSigner | None = None) -> Callable[[datetime], object]:
-    public = (signer or a_signer()).public
-    return lambda _moment: public
