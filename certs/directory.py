@@ -102,9 +102,10 @@ class Directory:
         directory = cls._read(raw, root=root, at=now, previous=previous)
         if now < directory.issued - CLOCK_LEEWAY:
             raise DirectoryError("directory-not-yet-valid", f"version {directory.version}")
-        directory.require_fresh(now)
         if directory.law_day is not None and environment not in LAW_DAY_ENVIRONMENTS:
             raise DirectoryError("law-day-not-allowed", f"version {directory.version}")
+        # Last, so that a directory whose only fault is its age is refused for its age.
+        directory.require_fresh(now)
         return directory
 
     @classmethod

@@ -1,16 +1,19 @@
 """The directory: what it tells, and everything that makes it no directory at all."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from certs.continuity import Change, continuity
 from certs.directory import Directory
 from certs.documents import DocumentSigner
 from certs.errors import CertsError
 from certs.keysets import KeySet
+from certs.names import SUITE
 from certs.own_keys import load_directory_key, load_organisation_key
 from certs.publish import DirectoryChanges, publish_directory, read_published, sign_allow_list
 from certs.roots import DirectoryKey, Root
@@ -88,6 +91,7 @@ def test_a_law_day_is_refused_outside_demo_and_test() -> None:
 
     assert _reason(moved) == "law-day-not-allowed"
     assert _reason(moved, environment="staging") == "law-day-not-allowed"
+    assert _reason(moved, now=DIRECTORY.expires) == "law-day-not-allowed"
     for environment in ("demo", "test"):
         read = Directory.parse(moved, root=NETWORK.root, now=NOW, environment=environment)
         assert read.law_day == date(2026, 6, 13)
@@ -155,6 +159,9 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "another-role",
     ),
     "a status nobody knows": (lambda d: entry(d, "union").update(status="x"), "unknown-status"),
+    "slots in letters": (lambda d: entry(d, "union").update(slots="8"), "wrong-type"),
+    "a number as name": (lambda d: entry(d, "union").update(role=1), "wrong-type"),
+    "no list of bodies": (lambda d: entry(d, "union").update(bodies="x"), "wrong-type"),
     "re-enrolled": (lambda d: entry(d, "union").update(status="re-enrolled"), "re-enrolled"),
     "no slot": (lambda d: entry(d, "union").update(slots=0), "out-of-range"),
     "an empty title": (lambda d: entry(d, "union").update(title=""), "text-length"),
@@ -322,6 +329,33 @@ def test_a_sealing_key_is_its_own_organisations_and_within_its_window() -> None:
     assert _lookup(lambda: DIRECTORY.sealing_key("nagaoka", key.key_id, at=late)) == (
         "sealing-key-not-valid"
     )
+
+
+def test_an_organisation_without_a_key_in_force_is_not_sealed_to() -> None:
+    signer = load_organisation_key(NETWORK.path / "organisations" / "union")
+    key_set = DIRECTORY.organisation("union").key_sets[0]
+    late = replace(key_set.sealing[0], not_before=NOW + DAY)
+    document = parse_canonical(replace(key_set, sealing=(late,)).sign(signer))
+
+    raw = resigned(NETWORK, lambda d: entry(d, "union").update(key_sets=[document]))
+    directory = Directory.parse(raw, root=NETWORK.root, now=NOW)
+
+    assert _lookup(lambda: directory.current_sealing_key("union", NOW)) == "sealing-key-not-valid"
+
+
+def test_a_key_below_the_minimum_suite_is_never_sealed_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Only one suite exists yet; a second one stands for the next.
+    stronger = "stronger/2"
+    for module in ("certs.directory", "certs.keysets"):
+        monkeypatch.setattr(f"{module}.SUITES", (SUITE, stronger))
+    raw = resigned(NETWORK, lambda d: d.update(version=2, minimum_suite=stronger))
+    directory = Directory.parse(raw, root=NETWORK.root, now=NOW)
+
+    key = directory.organisation("union").key_sets[0].sealing[0]
+
+    assert _lookup(lambda: directory.sealing_key("union", key.key_id)) == "suite-below-minimum"
+    back = [finding.change for finding in continuity(directory, DIRECTORY)]
+    assert back == [Change.ROLLBACK, Change.SUITE_LOWERED]
 
 
 def test_permit_keys_are_the_cores_and_within_their_window() -> None:

@@ -1,6 +1,7 @@
 """The next directory: what may change, what nobody follows, and what is kept."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from certs.key_files import write_file
 from certs.network import enrol_organisation, make_permit_key
 from certs.network_spec import OrganisationSpec
 from certs.publish import DirectoryChanges, publish_directory, read_published
-from certs.rotation import renew_key_set
+from certs.rotation import renew_key_set, renew_root
 from codes.canonical import instant
 from tests.unit.certs.networks import (
     DAY,
@@ -263,6 +264,17 @@ def test_a_lower_version_is_a_rollback(network: Network) -> None:
     with pytest.raises(DirectoryError) as refusal:
         require_continuity(following, network.directory)
     assert refusal.value.reason == "rollback"
+
+
+def test_an_older_root_or_directory_key_is_a_rollback(network: Network) -> None:
+    following = renew_root(network.path, now=NOW + HOUR)
+    other = replace(network.directory, network="othernet", version=9, issued=following.issued)
+
+    assert {finding.change for finding in continuity(following, other)} == {
+        Change.ANOTHER_NETWORK,
+        Change.ROOT_ROLLBACK,
+        Change.DIRECTORY_KEY_ROLLBACK,
+    }
 
 
 def test_key_sets_unlike_those_seen_before_are_a_re_enrolment(network: Network) -> None:
