@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 
@@ -278,6 +278,8 @@ def _answer(law: AllowList, decision: Decision) -> dict[str, object]:
                 "basis": [citation_json(law, found) for found in decision.basis],
                 "nearest": [nearest_json(law, found) for found in decision.nearest],
             }
+        case _ as never:
+            assert_never(never)
 
 
 def _granted_json(law: AllowList, permit: Permit) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Final, assert_never
 
 from codes.canonical import tokyo_day
 from policies.allow_list import AllowList
@@ -118,3 +118,5 @@ def _has_consent(permit: Permit, stated: ConsentStatement, today: date) -> bool:
             return stated.consented_on is not None and stated.consented_on <= today
         case "unknown":
             return bool(stated.ground.strip())
+        case _ as never:
+            assert_never(never)

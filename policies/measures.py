@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 from codes.canonical import parse_instant
 from policies.model import Fact, ProcedureId
@@ -86,3 +86,5 @@ class StopSwitch(Fact, frozen=True, kw_only=True):
                 return self.value in exchange.parties
             case "body":
                 return self.value in exchange.bodies
+            case _ as never:
+                assert_never(never)

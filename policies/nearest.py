@@ -23,7 +23,7 @@ from policies.places import citation_on, scope_citation
 
 NEAREST_MAX: Final = 5
 
-Score: TypeAlias = tuple[bool, bool, bool, bool]
+Score: TypeAlias = tuple[bool, int, bool, bool, bool]
 
 
 def nearest_to(
@@ -35,12 +35,9 @@ def nearest_to(
     scored: dict[Nearest, Score] = {}
     for grant, scope in _permitted(law, procedure, day):
         found = _nearest(law, procedure, grant, scope, day)
-        scored[found] = (
-            meets(inquirer, procedure.inquirer_limit or grant.inquirers),
-            meets(provider, grant.providers),
-            scope.term in asked.terms,
-            asked.means(scope),
-        )
+        shared = (meets(provider, grant.providers), scope.term in asked.terms, asked.means(scope))
+        is_asking = meets(inquirer, procedure.inquirer_limit or grant.inquirers)
+        scored[found] = (is_asking, sum(shared), *shared)
     best = max(scored.values(), default=None)
     return tuple(found for found, score in scored.items() if score == best)[:NEAREST_MAX]
 

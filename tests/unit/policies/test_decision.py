@@ -16,6 +16,7 @@ from tests.unit.policies.builders import (
     TAX,
     a_grant,
     a_question,
+    a_scope,
     an_allow_list,
     by_id,
     classes,
@@ -280,6 +281,13 @@ def test_a_provider_the_row_has_not_is_the_wrong_provider() -> None:
     assert found.nearest[0].providers == ("C-市町村長",)
 
 
+def test_what_the_row_has_from_another_has_the_wrong_provider() -> None:
+    found = refused(a_question(provider=classes("出入国在留管理庁長官")))
+
+    assert found.reason is Reason.WRONG_PROVIDER
+    assert [near.providers for near in found.nearest] == [("C-市町村長",)]
+
+
 def test_a_class_with_nobody_listed_is_refused_as_such() -> None:
     cited = Citation(row_no="116", article="118", item="1")
     asked = {"procedure": cited, "information": "他法令給付関係情報"}
@@ -287,10 +295,8 @@ def test_a_class_with_nobody_listed_is_refused_as_such() -> None:
     for provider in ("市長", "他の給付を行う者", "厚生労働大臣"):
         found = reason(**asked, provider=classes(provider))
         assert found is Reason.OPEN_CLASS_WITHOUT_MEMBER
-    by_name = reason(
-        procedure=cited, information="戸籍関係情報", provider=classes("他の給付を行う者")
-    )
-    assert by_name is Reason.OPEN_CLASS_WITHOUT_MEMBER
+    by_name = {"information": "戸籍関係情報", "provider": classes("他の給付を行う者")}
+    assert reason(procedure=cited, **by_name) is Reason.OPEN_CLASS_WITHOUT_MEMBER
 
 
 def test_an_open_class_permits_exactly_its_listed_members() -> None:
@@ -357,6 +363,16 @@ def test_a_term_without_items_in_the_tables_holds_none() -> None:
 
     assert permitted(asked).items == ()
     assert refused(replace(asked, items=("X",))).reason is Reason.INFORMATION_NOT_IN_PROCEDURE
+
+
+def test_a_scope_without_a_place_of_its_own_is_cited_as_its_procedure() -> None:
+    bare = a_scope("P-refund", "", "公的給付支給等口座登録簿関係情報", ACCOUNT, citations=())
+    others = tuple(found for found in some_facts().scopes if found.procedure != "P-refund")
+    law = an_allow_list(scopes=(*others, bare))
+
+    found = decide(law, a_question(**REFUND, information=ACCOUNT))
+    assert isinstance(found, Permit)
+    assert found.citation == Citation(row_no="117", article="119", paragraph="1", item="")
 
 
 def test_no_day_without_data_and_no_other_ground_is_decided() -> None:

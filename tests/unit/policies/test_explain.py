@@ -166,8 +166,6 @@ def test_a_defined_word_is_permitted_where_each_of_its_members_is() -> None:
     }
     assert reason(inquirer_class="共済組合等", **pension) == "wrong-inquirer"
     assert reason(inquirer_class="国家公務員共済組合連合会", **pension) == "narrowed"
-    insurers = asked(provider_class="医療保険者")
-    assert explain(LAW, insurers)["reason"] == "wrong-provider"
 
 
 def test_members_of_a_defined_word_count_on_either_side_if_each_is_named() -> None:
