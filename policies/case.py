@@ -197,17 +197,13 @@ def _why_not(case: Case, inquirer: frozenset[ClassId], provider: frozenset[Class
 def _which_information(
     case: Case, asking: list[Grant], answering: list[Grant], provider: frozenset[ClassId]
 ) -> Reason:
-    terms = case.asked.terms
-    telling = [grant for grant in answering if terms.intersection(grant.terms)]
+    telling = [grant for grant in answering if case.asked.terms.intersection(grant.terms)]
     here = case.scopes_here()
     named = [scope for scope in here if case.asked.means(scope)]
-    if not telling and any(terms.intersection(grant.terms) for grant in asking):
-        # The row has the information, but from somebody else.
-        return _or_unlisted(case, Reason.WRONG_PROVIDER, asking, provider)
     if any(scope.review.state == "unsure" for scope in named):
         return Reason.NOT_REVIEWED
     if not telling:
-        return Reason.INFORMATION_NOT_IN_ROW
+        return _or_unlisted(case, Reason.INFORMATION_NOT_IN_ROW, asking, provider)
     return _in_the_procedure(case, telling, here, named)
 
 

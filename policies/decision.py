@@ -15,9 +15,9 @@ Which reason a refusal gets, the first that is true:
                                  the same question about the same procedure would be permitted on
                                  a later (else an earlier) day, or its row has the provider's cell
                                  on another day only
- 5. wrong-inquirer; wrong-provider, also where the row has the information from another one
-    (open-class-without-member, if a class with nobody listed could have held the body);
-    not-reviewed; information-not-in-row; information-not-in-procedure;
+ 5. wrong-inquirer; wrong-provider (open-class-without-member, if a class with nobody listed
+    could have held the body); not-reviewed; information-not-in-row, also where the row has the
+    information from another provider; information-not-in-procedure;
     subject-role-not-in-procedure; ambiguous-citation, where a sub-item is left out and what is
     asked stands at two; for items information-not-in-procedure: the first that is true
 """

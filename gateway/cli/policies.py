@@ -49,7 +49,7 @@ def explain_command(  # a question has this many parts
     procedure: str | None = None,
     information: str | None = None,
     subject_role: str | None = None,
-    batch: str | None = None,
+    batch: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     facts: FactsFolder = None,
     bodies: Path | None = None,
     json: Json = False,

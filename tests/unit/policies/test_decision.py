@@ -281,10 +281,10 @@ def test_a_provider_the_row_has_not_is_the_wrong_provider() -> None:
     assert found.nearest[0].providers == ("C-市町村長",)
 
 
-def test_what_the_row_has_from_another_has_the_wrong_provider() -> None:
+def test_what_the_row_has_only_from_another_is_not_in_the_row_for_this_provider() -> None:
     found = refused(a_question(provider=classes("出入国在留管理庁長官")))
 
-    assert found.reason is Reason.WRONG_PROVIDER
+    assert found.reason is Reason.INFORMATION_NOT_IN_ROW
     assert [near.providers for near in found.nearest] == [("C-市町村長",)]
 
 

@@ -117,7 +117,7 @@ def test_a_procedure_is_shown_as_of_a_day(facts: str, capsys: pytest.CaptureFixt
     found = json.loads(capsys.readouterr().out)
     assert found["citation"]["text"] == "115の項 第117条第6号"
     assert found["is_in_force"] == 1
-    assert [scope["scope"] for scope in found["scopes"]][1] == "市町村民税に関する情報"
+    assert "市町村民税に関する情報" in [scope["scope"] for scope in found["scopes"]]
     assert len(found["grants"]) == 3
     assert call(app, shown) == ExitCode.DONE
     assert call(app, ["show", "P-none", "--on-date", "2026-07-01", "--facts", facts]) == (
