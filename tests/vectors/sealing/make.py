@@ -9,6 +9,7 @@ import textwrap
 from base64 import b64encode
 from hashlib import shake_256
 from pathlib import Path
+from typing import Any
 
 from certs import sealing
 
@@ -22,7 +23,7 @@ def fixed(label: str, length: int) -> bytes:
     return shake_256(label.encode()).digest(length)
 
 
-def vector() -> dict[str, object]:
+def vector() -> dict[str, Any]:  # JSON
     key = sealing.SealingPrivateKey.from_bytes(fixed("sekisho sealing vector", 96))
     sealer = sealing.MessageSealer.start("answer", sender="sender", public_key=key.public, **NAMES)
     header = sealer.header
@@ -55,7 +56,7 @@ def vector() -> dict[str, object]:
     }
 
 
-def module(made: dict[str, object]) -> str:
+def module(made: dict[str, Any]) -> str:  # JSON
     """Return the source of `certs/sealing_vector.py`."""
     header, first = made["header"], made["items"][0]
     key = sealing.SealingPrivateKey.from_bytes(bytes.fromhex(made["private_key"]))
