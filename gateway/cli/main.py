@@ -13,8 +13,8 @@ from gateway.cli.output import ExitCode, errors, tell_error
 COMMANDS: Final = {
     "demo": "gateway.cli.demo:app",
     "serve": "gateway.cli.serve:serve",
-    "core": "gateway.cli.serve:core",
-    "resident-network": "gateway.cli.serve:resident_network",
+    "core": "gateway.cli.core:app",
+    "resident-network": "gateway.cli.resident_network:app",
     "status": "gateway.cli.serve:status",
     "drain": "gateway.cli.serve:drain",
     "unlock": "gateway.cli.serve:unlock",

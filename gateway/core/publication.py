@@ -6,30 +6,33 @@ The gate moves with every version: a decision on an older one is made again (PRO
 """
 
 import asyncio
+import math
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import structlog
 
 from certs.continuity import require_continuity
 from certs.directory import Directory
 from certs.errors import CertsError
+from certs.key_files import write_file
+from certs.own_keys import read_public
 from certs.publish import PUBLISHED, DirectoryChanges, publish_directory, read_published
 from gateway import metrics
-from gateway.clock import Clock
-from gateway.errors import SekishoError, UnavailableError
-from gateway.flows.record import RecordWriter
+from gateway.errors import UnavailableError
+from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, new_id
-from gateway.flows.trust import Trust
 from gateway.storage import core_directories
-from gateway.storage.core_directories import CoreDirectoryPublished
-from gateway.storage.database import Database
+from gateway.storage.core_directories import CoreDirectoryPublished, Published
+from policies.allow_list import AllowList
+from policies.facts import FactsError
 from policies.measures import StopSwitch
 
 log = structlog.get_logger()
 
-POLL_S: Final = 0.5
+DIRECTORY: Final = "directory.json"
+ALLOW_LIST: Final = "allow-list.json"
 SLOT: Final = 0
 SOURCE: Final = "publication"
 REFRESH_AT: Final = 0.5
@@ -41,27 +44,26 @@ class Publication:
     """One worker's view of what is published; the one that writes slot 0 also publishes."""
 
     def __init__(
-        self,
-        *,
-        keys: Path,
-        trust: Trust,
-        allow_list: bytes,
-        database: Database,
-        writer: RecordWriter,
-        clock: Clock,
-        environment: str,
+        self, context: Context, *, keys: Path, environment: str, allow_list: bytes
     ) -> None:
         self._keys = keys
-        self._trust = trust
-        self._allow_list = allow_list
-        self._database = database
-        self._writer = writer
-        self._clock = clock
+        self._trust: Final = context.trust
+        self._database = context.database
+        self._writer = context.writer
+        self._clock = context.clock
         self._environment = environment
+        self._allow_list = allow_list
         self._published = 0
         self._seen: tuple[int, int] | None = None
         self._adopting = asyncio.Lock()
-        self._refresh_not_before = 0.0
+        self._again_at = math.inf
+        self._renew_at = 0.0
+
+    @classmethod
+    def open(cls, context: Context, *, keys: Path, environment: str) -> Self:
+        """Return the publication as the documents beside the keys say it last was."""
+        allow_list = read_public(keys / ALLOW_LIST)
+        return cls(context, keys=keys, environment=environment, allow_list=allow_list)
 
     @property
     def is_published(self) -> bool:
@@ -94,19 +96,8 @@ class Publication:
         await self._adopt_published(published)
         return gate, ()
 
-    async def run(self) -> None:
-        """Look for new versions, and renew the present one in time, until cancelled."""
-        while True:
-            try:
-                await self.turn()
-            except (CertsError, SekishoError) as error:
-                log.warning("directory_not_published", reason=_slug(error))
-            except Exception:
-                log.exception("directory_not_published", reason="internal-error")
-            await asyncio.sleep(POLL_S)
-
     async def turn(self) -> None:
-        """Do once what there is to do."""
+        """Look for a new version, renew the present one in time, follow what is published."""
         if self._writer.slot == SLOT:
             await self._renew()
             await self._publish_from_file()
@@ -114,14 +105,22 @@ class Publication:
 
     async def _publish_from_file(self) -> None:
         mark = await asyncio.to_thread(self._mark)
-        if mark == self._seen:
+        if mark == self._seen and self._clock.monotonic() < self._again_at:
             return
-        found = await asyncio.to_thread(read_published, self._keys)
-        await self._publish(found.directory, found.allow_list)
-        self._seen = mark
+        self._seen, self._again_at = mark, math.inf
+        try:
+            found = await asyncio.to_thread(read_published, self._keys)
+            await self._publish(found.directory, found.allow_list)
+        except (CertsError, FactsError) as error:
+            # Nobody would follow it; what is published stays.
+            log.error("directory_refused", reason=error.reason)  # noqa: TRY400 - no fault of ours
+            self._again_at = self._clock.monotonic() + RETRY_S
+        except BaseException:
+            self._again_at = 0.0
+            raise
 
     def _mark(self) -> tuple[int, int]:
-        stat = (self._keys / PUBLISHED / "directory.json").stat()
+        stat = (self._keys / PUBLISHED / DIRECTORY).stat()
         return stat.st_mtime_ns, stat.st_ino
 
     async def _renew(self) -> None:
@@ -130,9 +129,9 @@ class Publication:
         validity = directory.expires - directory.issued
         if now < directory.issued + REFRESH_AT * validity:
             return
-        if self._clock.monotonic() < self._refresh_not_before:
+        if self._clock.monotonic() < self._renew_at:
             return
-        self._refresh_not_before = self._clock.monotonic() + RETRY_S
+        self._renew_at = self._clock.monotonic() + RETRY_S
         await asyncio.to_thread(
             publish_directory,
             self._keys,
@@ -146,7 +145,7 @@ class Publication:
         """Record a version that was not recorded before; a lower one is refused."""
         async with self._database.read() as connection:
             published = await core_directories.published_version(connection)
-        directory = self._verified(raw, allow_list, is_first=published == 0)
+        directory = self._verified(raw, allow_list)
         if directory.version == published:
             return
         if directory.version < published:
@@ -164,7 +163,7 @@ class Publication:
         elif not isinstance(outcome, EffectRefusedError):
             raise outcome
 
-    def _verified(self, raw: bytes, allow_list: bytes, *, is_first: bool) -> Directory:
+    def _verified(self, raw: bytes, allow_list: bytes) -> Directory:
         """Return the directory if our own gateways would follow it from the present one."""
         trust, present = self._trust, self._trust.directory
         directory = Directory.parse(
@@ -174,9 +173,11 @@ class Publication:
             environment=self._environment,
             previous=present,
         )
-        directory.verify_allow_list(allow_list)
-        if not is_first or directory.digest != present.digest:
-            require_continuity(present, directory)
+        law = directory.verify_allow_list(allow_list)
+        if directory.allow_list_digest != present.allow_list_digest:
+            # What is signed must also be readable, before anybody is told of it.
+            AllowList.from_document(law)
+        require_continuity(present, directory)
         return directory
 
     async def _adopt_published(self, version: int) -> None:
@@ -191,8 +192,15 @@ class Publication:
                 self._trust.adopt(latest.directory, latest.allow_list)
             self._allow_list = latest.allow_list
             self._published = latest.version
+            if self._writer.slot == SLOT:
+                await asyncio.to_thread(self._keep, latest)
             metrics.DIRECTORY_VERSION.set(latest.version)
             metrics.DIRECTORY_EXPIRES.set(self._trust.directory.expires.timestamp())
+
+    def _keep(self, published: Published) -> None:
+        """Keep the highest version beside the keys too; the allow list first, it is named."""
+        write_file(self._keys / ALLOW_LIST, published.allow_list)
+        write_file(self._keys / DIRECTORY, published.directory)
 
 
 def _draft(directory: Directory, document: bytes, allow_list: bytes) -> Draft:
@@ -212,7 +220,3 @@ def _draft(directory: Directory, document: bytes, allow_list: bytes) -> Draft:
         ),
         changes_gate=True,
     )
-
-
-def _slug(error: CertsError | SekishoError) -> str:
-    return error.reason if isinstance(error, CertsError) else error.problem

@@ -1,0 +1,141 @@
+"""The role core: desks over one floor, what is told from the outbox, what is published."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Final
+
+from gateway.app.floor import NETWORK, laid_floor, network_tls
+from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
+from gateway.core import code_deliveries, notices
+from gateway.core.code_book import CodeBook
+from gateway.core.code_deliveries import CodeDeliveries
+from gateway.core.notices import Notices
+from gateway.core.publication import Publication
+from gateway.core.routes import ROUTES
+from gateway.core.services import CoreServices
+from gateway.core.upkeep import Upkeep
+from gateway.errors import ConfigurationError
+from gateway.flows.context import Context
+from gateway.http.application import build_application
+from gateway.http.limits import TokenBuckets
+from gateway.http.members import Member, authenticate_members
+from gateway.jobs.outbox import OutboxJob
+from gateway.jobs.periodic import every
+from gateway.settings import CoreSettings
+from gateway.storage.database import Database
+from policies.measures import StopSwitch
+
+PUBLICATION_S: Final = 0.5
+UPKEEP_S: Final = 3600.0
+
+
+class _LateGate:
+    """The gate is read before anybody decides, and the publication that reads it is made later."""
+
+    publication: Publication | None = None
+
+    async def load(self, _database: Database) -> tuple[int, Sequence[StopSwitch]]:
+        """Return the gate's version with the directory taken that was published under it."""
+        if self.publication is None:
+            raise ConfigurationError("core: the gate was asked before the core was built")
+        return await self.publication.load_gate()
+
+
+async def build(worker: WorkerContext) -> RoleApp:
+    """Return the core, built in one worker."""
+    settings = worker.settings
+    stack, gate = AsyncExitStack(), _LateGate()
+    try:
+        context = await stack.enter_async_context(laid_floor(worker, load_gate=gate.load))
+        publication = gate.publication = Publication.open(
+            context, keys=settings.network.keys_dir, environment=settings.environment
+        )
+        upkeep = Upkeep(context)
+        await upkeep.prepare()
+        codes = CodeBook(context.vault.keys)
+        services = CoreServices.of(context, codes, publication, settings.core or CoreSettings())
+        tasks = _tasks(publication, _outbox(context, codes), upkeep)
+        return _role(worker, context, services, tasks, stack)
+    except BaseException:
+        await stack.aclose()
+        raise
+
+
+def _outbox(context: Context, codes: CodeBook) -> OutboxJob:
+    return OutboxJob(
+        context.database,
+        {
+            notices.KIND: Notices(context, codes).send_rows,
+            code_deliveries.KIND: CodeDeliveries(context, codes).send_rows,
+        },
+    )
+
+
+def _tasks(
+    publication: Publication, outbox: OutboxJob, upkeep: Upkeep
+) -> tuple[BackgroundTask, ...]:
+    return (
+        BackgroundTask(
+            name="publication",
+            run=lambda: every(PUBLICATION_S, publication.turn, name="publication"),
+        ),
+        BackgroundTask(name="outbox", run=outbox.run),
+        BackgroundTask(name="upkeep", run=lambda: every(UPKEEP_S, upkeep.turn, name="upkeep")),
+    )
+
+
+def _role(
+    worker: WorkerContext,
+    context: Context,
+    services: CoreServices,
+    tasks: tuple[BackgroundTask, ...],
+    stack: AsyncExitStack,
+) -> RoleApp:
+    publication = services.publication
+
+    def not_ready() -> tuple[str, ...]:
+        missing = []
+        if context.writer.is_stopped:
+            missing.append("record-slot-stopped")
+        if context.clock.now() >= context.trust.directory.expires:
+            missing.append("directory-expired")
+        if not publication.is_published:
+            missing.append("directory-not-published")
+        return tuple(missing)
+
+    return RoleApp(
+        listeners=(_listener(worker, context, services),),
+        tasks=tasks,
+        not_ready=not_ready,
+        close=stack.aclose,
+    )
+
+
+def _listener(worker: WorkerContext, context: Context, services: CoreServices) -> ListenerSpec:
+    listener = worker.settings.listeners.network
+    if listener is None:
+        raise ConfigurationError("role core: no network listener")
+    buckets = TokenBuckets(
+        per_s=listener.limits.requests_per_s,
+        burst=listener.limits.requests_burst,
+        monotonic=worker.clock.monotonic,
+    )
+
+    def limit(member: Member | None) -> None:
+        if member is not None:
+            buckets.take(member.organisation)
+
+    return ListenerSpec(
+        name=NETWORK,
+        application=build_application(
+            ROUTES,
+            listener=NETWORK,
+            version=worker.version,
+            services=services,
+            authenticate=authenticate_members(context.trust),
+            limit=limit,
+        ),
+        host=listener.host,
+        limits=listener.limits,
+        tls=network_tls(context.trust),
+    )
