@@ -52,13 +52,27 @@ class Flows:
     notices: Notices
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """One organisation's gateway in one worker: its floor, its use-cases, what is served."""
+
+    context: Context
+    flows: Flows
+    role: RoleApp
+
+
 async def build(worker: WorkerContext) -> RoleApp:
     """Return the gateway of one organisation, ready to be served."""
+    return (await compose(worker)).role
+
+
+async def compose(worker: WorkerContext) -> Gateway:
+    """Return the gateway with its parts in sight; closing its role closes them."""
     stack = AsyncExitStack()
     try:
         context = await stack.enter_async_context(laid_floor(worker, load_gate=read_gate))
         flows = make_flows(context, rules=read_rules(worker.settings))
-        return _role(worker, context, flows, stack)
+        return Gateway(context=context, flows=flows, role=_role(worker, context, flows, stack))
     except BaseException:
         await stack.aclose()
         raise

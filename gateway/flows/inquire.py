@@ -66,7 +66,6 @@ class InquiryOrder:
     unified_number: UnifiedNumber
     department: str
     staff: str | None
-    affair: str
     asked: Asked
     condition: Condition
     non_disclosure: bool

@@ -13,8 +13,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
-import structlog
-
 from gateway.clock import Clock
 from gateway.errors import DrainingError, UnavailableError
 from gateway.flows.record_drafts import prepare_call
@@ -36,6 +34,7 @@ from gateway.flows.record_types import (
     Under,
     new_id,
 )
+from gateway.logs import get_logger
 from gateway.metrics import (
     RECORD_BATCH_ENTRIES,
     RECORD_COMMIT_SECONDS,
@@ -67,7 +66,7 @@ LINGER_S: Final = 0.002
 """How long the writer waits for company after a batch of more than `ALONE_MAX` entries."""
 ALONE_MAX: Final = 2
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from certs.keystore import KeyStore
 from codes.network_code import CodeColumn, NetworkCode
 from codes.numbers import UnifiedNumber
 
-CODE_COLUMN: Final = "network-codes"
+CODE_COLUMN: Final = "network_codes"
 _SUBJECT_LABEL: Final = b"sekisho/subject-index/v1\0"
 _SUBJECT_COLUMN: Final = "subject"
 

@@ -1,0 +1,159 @@
+"""A whole network inside one process: real PostgreSQL, real TLS, real HTTP, real statements."""
+
+import asyncio
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from certs.keystore import KeyStore, MasterKey
+from certs.network import init_network
+from gateway.app import core_role, gateway_role
+from gateway.app.foundation import open_keys
+from gateway.app.gateway_role import Gateway
+from gateway.app.listener import Listener
+from gateway.app.roles import RoleApp, WorkerContext
+from gateway.clock import SystemClock
+from gateway.demo import cast
+from gateway.settings import Settings, listener_addresses, parse_settings
+from gateway.storage.database import Database
+from gateway.storage.embedded import EmbeddedPostgres
+
+HOST = "127.0.0.1"
+
+
+@dataclass(kw_only=True)
+class Party:
+    """One organisation: its settings, its role, and for a gateway its parts."""
+
+    name: str
+    settings: Settings
+    role: RoleApp
+    gateway: Gateway | None = None
+    listeners: list[Listener] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def stop(self) -> None:
+        for listener in self.listeners:
+            await listener.stop()
+        await self.role.drain()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.role.close()
+
+
+@dataclass(kw_only=True)
+class Network:
+    """Everybody by name, and where their keys lie."""
+
+    folder: Path
+    parties: Mapping[str, Party]
+    key_stores: Mapping[str, KeyStore]
+    core_database: Database
+
+    def gateway(self, name: str) -> Gateway:
+        gateway = self.parties[name].gateway
+        assert gateway is not None
+        return gateway
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def settings_of(name: str, role: str, folder: Path, ports: Mapping[str, int]) -> Settings:
+    text = f"""
+role = "{role}"
+environment = "test"
+organisation = "{name}"
+data_dir = "data/{name}"
+
+[network]
+name = "{cast.NETWORK}"
+keys_dir = "network/organisations/{name}/keys"
+directory_poll_s = 1.0
+{f'core_url = "https://{HOST}:{ports[cast.CORE]}"' if role == "gateway" else ""}
+
+[master_key]
+path = "data/{name}.master.key"
+
+[listeners.ops]
+port = 0
+
+[listeners.network]
+port = {ports[name]}
+"""
+    if role == "gateway":
+        text += "\n[listeners.backoffice]\nport = 0\n\n[listeners.staff]\nport = 0\n"
+    if role == "resident-network":
+        text += f'\n[resident_network]\nresidents = "data/{name}.residents"\n'
+    return parse_settings(text.encode(), base=folder)
+
+
+@asynccontextmanager
+async def whole_network(postgres: EmbeddedPostgres, new_database) -> AsyncIterator[Network]:  # type: ignore[no-untyped-def]
+    """Everybody of the demonstration, up and running until the context ends."""
+    roles = {cast.CORE: "core"} | dict.fromkeys(cast.GATEWAYS, "gateway")
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sekisho-e2e-")))
+        ports = {name: free_port() for name in (*roles, cast.RESIDENT_NETWORK)}
+        init_network(
+            cast.network_spec(ports, environment="test"),
+            folder / "network",
+            allow_list=cast.allow_list().to_document(),
+            now=datetime.now(UTC),
+        )
+        parties: dict[str, Party] = {}
+        stores: dict[str, KeyStore] = {}
+        dsns: dict[str, str] = {}
+        for name, role in roles.items():
+            dsns[name] = await new_database()
+            party, stores[name] = await _party(name, role, folder, ports, dsns[name])
+            stack.push_async_callback(party.stop)
+            parties[name] = party
+        core_database = await Database.open(dsns[cast.CORE], connections_max=2)
+        stack.push_async_callback(core_database.close)
+        yield Network(
+            folder=folder, parties=parties, key_stores=stores, core_database=core_database
+        )
+
+
+async def _party(
+    name: str, role: str, folder: Path, ports: Mapping[str, int], dsn: str
+) -> tuple[Party, KeyStore]:
+    settings = settings_of(name, role, folder, ports)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.master_key.path.parent.mkdir(parents=True, exist_ok=True)
+    MasterKey.generate().to_file(settings.master_key.path)
+    worker = WorkerContext(
+        settings=settings,
+        worker=0,
+        version="test",
+        clock=SystemClock(),
+        addresses=listener_addresses(settings),
+        dsn=dsn,
+        master_key=open_keys(settings),
+    )
+    gateway = None
+    if role == "gateway":
+        gateway = await gateway_role.compose(worker)
+        app = gateway.role
+    elif role == "core":
+        app = await core_role.build(worker)
+    else:
+        raise ValueError(role)
+    party = Party(name=name, settings=settings, role=app, gateway=gateway)
+    for spec in app.listeners:
+        listener = Listener(spec, port=ports[name] if spec.name == "network" else 0, drain_s=5.0)
+        await listener.start()
+        party.listeners.append(listener)
+    loop = asyncio.get_running_loop()
+    party.tasks = [loop.create_task(task.run(), name=task.name) for task in app.tasks]
+    return party, worker.key_store()

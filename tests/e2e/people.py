@@ -1,0 +1,81 @@
+"""People put where the acquisition of codes and the load of replicas would put them."""
+
+import secrets
+from datetime import date
+
+import msgspec
+
+from codes.network_code import NetworkCode
+from codes.numbers import ResidentCode, UnifiedNumber
+from gateway.core.code_book import CodeBook
+from gateway.flows.record_types import Draft, new_id
+from gateway.storage import replicas
+from gateway.storage.network_codes import NUMBER, TABLE, CodeLinked
+from tests.e2e.parties import Network
+
+YEAR = 2026
+
+
+class People:
+    """Knows everybody's codes, as the core does."""
+
+    def __init__(self, network: Network, core_keys) -> None:  # type: ignore[no-untyped-def]
+        self._network = network
+        self._book = CodeBook(core_keys)
+
+    async def add(self, *, organisations: tuple[str, ...]) -> UnifiedNumber:
+        """Return a new person whom these organisations have a code for, under one number."""
+        number = UnifiedNumber.parse(f"{secrets.randbelow(10**15):015d}")
+        resident = ResidentCode.parse(f"{secrets.randbelow(10**11):011d}")
+        person = self._book.meet(resident).person
+        for name in organisations:
+            code = self._book.code_of(person, name)
+            await self._link(name, number, code)
+            await self._hold(person, name)
+        return number
+
+    async def _hold(self, person: bytes, name: str) -> None:
+        async with self._network.core_database.read() as connection:
+            await connection.execute(
+                "INSERT INTO core_holders (person, organisation) VALUES ($1, $2)", person, name
+            )
+
+    async def _link(self, name: str, number: UnifiedNumber, code: NetworkCode) -> None:
+        context = self._network.gateway(name).context
+        vault = context.vault
+        subject = vault.subject(number)
+        effect = CodeLinked(
+            subject=subject,
+            number_box=vault.seal(TABLE, NUMBER, YEAR, subject.hex(), number.text.encode()),
+            code=vault.stored_code(code),
+            key_year=YEAR,
+        )
+        draft = Draft(kind="code-linked", members={}, private={}, effects=(effect,))
+        await context.writer.append([draft], source="test")
+
+    async def put_replica(
+        self, name: str, number: UnifiedNumber, term: str, items: dict[str, object]
+    ) -> None:
+        """Publish one record about a person."""
+        vault = self._network.gateway(name).context.vault
+        subject = vault.subject(number)
+        key = new_id()[:8]
+        box = vault.seal(
+            replicas.TABLE,
+            replicas.ITEMS,
+            YEAR,
+            replicas.place(subject, term, key),
+            msgspec.json.encode(items),
+            generation=1,
+        )
+        async with self._network.gateway(name).context.database.read() as connection:
+            await connection.execute(
+                "INSERT INTO replicas (subject, term, record_key, generation, layout,"
+                " published_from, key_year, items_box) VALUES ($1,$2,$3,1,'1',$4,$5,$6)",
+                subject,
+                term,
+                key,
+                date(2020, 1, 1),
+                YEAR,
+                box,
+            )
