@@ -19,7 +19,7 @@ import msgspec
 from policies.citations import show_citation
 from policies.classes import ClassBook
 from policies.facts import Facts, FactsError, check_facts
-from policies.information import InformationBook
+from policies.information import InformationBook, plain_label
 from policies.measures import Assessment, StopSwitch
 from policies.model import (
     Citation,
@@ -31,6 +31,7 @@ from policies.model import (
     ProcedureCitation,
     ProcedureId,
     Scope,
+    Superseded,
     Term,
     TermId,
 )
@@ -83,6 +84,7 @@ class AllowList:
     )
     index: Mapping[Key, tuple[Cell, ...]] = field(repr=False, compare=False)
     cells_of: Mapping[ProcedureId, tuple[Cell, ...]] = field(repr=False, compare=False)
+    superseded_of: Mapping[str, tuple[Superseded, ...]] = field(repr=False, compare=False)
     paragraphed: frozenset[str] = field(repr=False, compare=False)
     change_days: tuple[date, ...] = field(repr=False, compare=False)
 
@@ -118,6 +120,11 @@ class AllowList:
             cited=_cited(facts.procedures),
             index=index,
             cells_of=_grouped((key[1], cell) for key, cells in index.items() for cell in cells),
+            superseded_of=_grouped(
+                (label, cell)
+                for cell in facts.superseded
+                for label in sorted({plain_label(name) for name in cell.information})
+            ),
             paragraphed=frozenset(
                 citation.article
                 for procedure in facts.procedures

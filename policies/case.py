@@ -20,7 +20,7 @@ from policies.model import (
     Scope,
 )
 from policies.nearest import meets
-from policies.places import Place, citation_on, scope_citation
+from policies.places import Place, citation_on, scope_citation, text_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,11 @@ class Case:
             for scope in scopes
             if self.asked.means(scope) and self.place.points_at(scope, day)
         }
-        return sorted(found.values(), key=lambda scope: scope.id)
+        cited = self.place.citation
+        return sorted(
+            found.values(),
+            key=lambda scope: (text_order(scope_citation(cited, scope, day)), scope.id),
+        )
 
     def _cut(self, cells: Iterable[Cell], scopes: list[Scope]) -> Permit | Reason:
         """Cut the permit to the subject role and the items, or say which of them is outside."""

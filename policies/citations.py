@@ -18,15 +18,15 @@ _DIGIT: Final = "[一二三四五六七八九]"
 _KANJI: Final = re.compile(rf"({_DIGIT}?千)?({_DIGIT}?百)?({_DIGIT}?十)?({_DIGIT})?")
 _NUMBER: Final = r"[0-9〇一二三四五六七八九十百千]+"
 _BRANCHED: Final = rf"{_NUMBER}(?:の{_NUMBER})*"
-_IROHA: Final = (
+IROHA: Final = (
     "イロハニホヘトチリヌルヲワカヨタレソツネナラムウヰノオクヤマケフコエテアサキユメミシヱヒモセス"
 )
 _CITATION: Final = re.compile(
     rf"(?:第?({_BRANCHED})の項[/、,]?)?"
-    rf"(?:第({_NUMBER})条((?:の{_NUMBER})*)(?=$|第|[{_IROHA}]))?"
+    rf"(?:第({_NUMBER})条((?:の{_NUMBER})*)(?=$|第|[{IROHA}]))?"
     rf"(?:第({_NUMBER})項)?"
     rf"(?:第({_NUMBER})号((?:の{_NUMBER})*))?"
-    rf"([{_IROHA}])?"
+    rf"([{IROHA}])?"
 )
 
 
@@ -66,7 +66,7 @@ def parse_part(text: str) -> str:
         CitationError: it is not such a part.
     """
     folded = _folded(text)
-    if len(folded) == 1 and folded in _IROHA:
+    if len(folded) == 1 and folded in IROHA:
         return folded
     bare = re.sub(r"^第|[条項号]|の項$", "", folded)
     if len(folded) > CITATION_CHARACTERS_MAX or not re.fullmatch(_BRANCHED, bare):

@@ -111,11 +111,12 @@ def _permit_on(case: Case, day: date, *, same_place: bool) -> Permit | None:
     question = replace(case.question, on_day=day)
     if not case.law.has_law_for(day):
         return None
-    found = replace(case, question=question, place=case.pinned()).test()
+    followed = case.pinned()
+    found = replace(case, question=question, place=followed).test()
     if isinstance(found, Permit):
         return found
     place = find_place(case.law, question) if same_place else None
-    if not isinstance(place, Place):
+    if not isinstance(place, Place) or place == replace(followed, citation=place.citation):
         return None
     found = replace(case, question=question, place=place).test()
     return found if isinstance(found, Permit) else None

@@ -7,20 +7,22 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Self
 
 from codes.errors import UnknownCodeError
-from codes.tables import CodeTables
+from codes.tables import CodeTables, shipped
 from policies.classes import plain
 from policies.facts import Facts
 from policies.model import Scope, ScopeId, Term, TermId
 
 _ABBREVIATED: Final = re.compile(r"\(以下[^()]*\)")
 _SHORT_NAMES: Final = MappingProxyType({"高確法": "高齢者の医療の確保に関する法律"})
+# A text that asks for more than this is a reference to a list, not a name of information.
+PARTS_MAX: Final = 4
 _TAIL: Final = re.compile(r"(?:であって.*で定めるもの)?$")
 
 
@@ -39,7 +41,8 @@ class Asked:
 
     `terms` are those it may lie in (none: unknown to the law); `is_whole` says the name is a
     term's own; `label` and `scope_id` select the scope meant; `parts` are the labels of a wording
-    that joins several: it asks for all of them, and is nothing less.
+    that joins several: it asks for all of them, and is nothing less. `text_digest` is that of the
+    very text of the law: it means only what stands under that text.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Asked:
     label: str = ""
     scope_id: ScopeId | None = None
     parts: frozenset[str] = frozenset()
+    text_digest: str = ""
 
     def means(self, scope: Scope) -> bool:
         """Tell whether the scope is what was asked for, or part of it."""
@@ -55,6 +59,8 @@ class Asked:
             return scope.id == self.scope_id
         if self.is_whole and scope.term in self.terms:
             return True
+        if self.text_digest:
+            return scope.text_digest == self.text_digest
         if self.parts:
             return plain_label(scope.ja) in self.parts
         return bool(self.label) and plain_label(scope.ja) == self.label
@@ -83,7 +89,9 @@ class InformationBook:
             _add_label(by_label, scope.ja, plain_label(scope.ja), terms)
         for phrase in facts.phrases:
             label = plain_label(phrase.means or phrase.ja)
-            _add_label(by_label, phrase.ja, label, frozenset({phrase.term}))
+            # A wording lies wherever a scope with its label lies: the row decides.
+            terms = by_label[label].terms if label in by_label else frozenset[TermId]()
+            _add_label(by_label, phrase.ja, label, terms | {phrase.term})
         for phrase in facts.phrases:
             if phrase.parts:
                 by_label[plain_label(phrase.ja)] = _joined(phrase.ja, phrase.parts, by_label)
@@ -115,11 +123,22 @@ def items_of(scope: Scope, day: date, tables: CodeTables) -> tuple[str, ...]:
     """
     if scope.items is not None:
         return scope.items
+    label = plain_label(scope.ja)
+    if tables is shipped():
+        return _shipped_items(scope.term or "", label, day)
+    return _items(tables, scope.term or "", label, day)
+
+
+@lru_cache(maxsize=4096)
+def _shipped_items(term: str, label: str, day: date) -> tuple[str, ...]:
+    return _items(shipped(), term, label, day)
+
+
+def _items(tables: CodeTables, term: str, label: str, day: date) -> tuple[str, ...]:
     try:
-        known = tables.items_of(scope.term or "")
+        known = tables.items_of(term)
     except UnknownCodeError:
         return ()
-    label = plain_label(scope.ja)
     return tuple(
         item.code
         for item in known
@@ -155,7 +174,11 @@ def _texts(facts: Facts, by_label: Mapping[str, Asked]) -> dict[str, Asked]:
     for scope in facts.scopes:
         if scope.text_digest:
             labels[scope.text_digest][scope.ja] = None
-    return {digest: _joined("、".join(names), names, by_label) for digest, names in labels.items()}
+    return {
+        digest: replace(_joined("、".join(names), names, by_label), text_digest=digest)
+        for digest, names in labels.items()
+        if len(names) <= PARTS_MAX
+    }
 
 
 def _digest(text: str) -> str:

@@ -46,13 +46,15 @@ def used_to_be(law: AllowList, question: Question, asked: Asked) -> tuple[Neares
     """Return what the old 別表第二 allowed of the question until its last day, as notes."""
     inquirer = law.classes.expand(question.inquirer)
     provider = law.classes.expand(question.provider)
-    labels = {asked.label, plain_label(asked.name)}
+    named = {
+        cell.id: cell
+        for label in sorted({asked.label, plain_label(asked.name)})
+        for cell in law.superseded_of.get(label, ())
+    }
     return tuple(
         _old(cell)
-        for cell in law.facts.superseded
-        if meets(inquirer, cell.inquirers)
-        and meets(provider, cell.providers)
-        and any(plain_label(name) in labels for name in cell.information)
+        for cell in named.values()
+        if meets(inquirer, cell.inquirers) and meets(provider, cell.providers)
     )[:NEAREST_MAX]
 
 

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final
 
 from policies.allow_list import AllowList, row_name
+from policies.citations import IROHA
 from policies.model import (
     Citation,
     Procedure,
@@ -105,6 +106,12 @@ def scope_citation(citation: Citation, scope: Scope, day: date) -> Citation:
                 sub_item=found.sub_item,
             )
     return citation
+
+
+def text_order(citation: Citation) -> tuple[object, ...]:
+    """Return what sorts places as the text has them: item by number, sub-items as イロハ runs."""
+    numbers = tuple(int(part) for part in (citation.item or "0").split("の"))
+    return (numbers, IROHA.find(citation.sub_item or ""), citation.sub_item or "")
 
 
 def _by_citation(law: AllowList, asked: Citation, day: date) -> Place | NoPlace:
