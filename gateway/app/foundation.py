@@ -80,7 +80,7 @@ def _own_folder(settings: Settings) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigurationError(f"{settings.data_dir} is in use by another process") from None
+            raise ConfigurationError(f"{settings.data_dir} is in use by another instance") from None
         yield
     finally:
         os.close(descriptor)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Final
@@ -97,6 +98,7 @@ def _serve(config: Path | None, ready_fd: int | None, *, role: Role | None) -> i
     settings = parse_settings(raw, base=base, name=str(path))
     if role is not None and settings.role != role:
         raise ConfigurationError(f"{path}: role is {settings.role}, not {role}")
+    _start_anew_if_counting(path, ready_fd)
     harden_process()
     metrics_dir = _share_metrics(settings)
     # Loaded only now: what counts must find the shared directory when it is imported.
@@ -113,6 +115,15 @@ def _serve(config: Path | None, ready_fd: int | None, *, role: Role | None) -> i
     )
     asyncio.run(parent.Parent(options).run())
     return ExitCode.DONE
+
+
+def _start_anew_if_counting(path: Path, ready_fd: int | None) -> None:
+    """Become a fresh process where metrics were loaded already: these would not be shared."""
+    if "prometheus_client" not in sys.modules:
+        return
+    ready = [] if ready_fd is None else ["--ready-fd", str(ready_fd)]
+    command = [sys.executable, "-I", "-m", "gateway", "serve", "--config", str(path), *ready]
+    os.execv(sys.executable, command)  # noqa: S606  # our own program, no shell wanted
 
 
 def _share_metrics(settings: Settings) -> Path:

@@ -181,7 +181,7 @@ def test_a_second_parent_over_the_same_folder_does_not_start(instance: Instance)
     )
 
     assert ended.returncode == 2
-    assert "in use by another process" in ended.stderr
+    assert "in use by another instance" in ended.stderr
     assert status(instance)["ready"]
 
 
@@ -302,6 +302,22 @@ def test_settings_that_cannot_be_used_end_with_2_and_one_line(
     assert words in ended.stderr
     assert ended.stderr.count("\n") == 1
     assert "Traceback" not in ended.stderr
+
+
+def test_a_process_that_counts_already_starts_anew(tmp_path: Path) -> None:
+    path = lay_out(tmp_path)
+    (tmp_path / "master.key").unlink()
+    program = (
+        "import prometheus_client, sys, pathlib; from gateway.cli.serve import serve\n"
+        "serve(config=pathlib.Path(sys.argv[1]))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, check=False
+    )
+
+    # Only a new `sekisho serve` makes one line and the exit code 2 of it.
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("sekisho: master key")
 
 
 def test_python_o_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""What must stand before a worker starts: keys of the right owner, kept in this process."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from certs.keystore import KeyStore, MasterKey
+from gateway.app.control import ControlReply, call_control
+from gateway.app.control_server import ControlServer
+from gateway.app.foundation import open_keys
+from gateway.errors import ConfigurationError
+from gateway.settings import Settings, load_settings
+from tests.integration.app.instance import lay_out
+
+HARDENED = """
+import ctypes, resource
+from gateway.app.hardening import harden_process
+harden_process()
+print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), *resource.getrlimit(resource.RLIMIT_CORE))
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(lay_out(tmp_path))
+
+
+def test_a_hardened_process_is_not_dumpable() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", HARDENED], capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout.split() == ["0", "0", "0"]
+
+
+def test_the_key_store_is_made_once_and_opened_after(settings: Settings) -> None:
+    first = KeyStore.open(settings.key_store_dir, open_keys(settings)).month("2026-07")
+    again = KeyStore.open(settings.key_store_dir, open_keys(settings)).month("2026-07")
+
+    assert first == again
+
+
+def test_another_master_key_does_not_open_the_store(settings: Settings) -> None:
+    open_keys(settings)
+    settings.master_key.path.unlink()
+    MasterKey.generate().to_file(settings.master_key.path)
+
+    with pytest.raises(ConfigurationError, match="other-master"):
+        open_keys(settings)
+
+
+def test_a_master_key_that_others_may_read_is_refused(settings: Settings) -> None:
+    settings.master_key.path.chmod(0o644)
+
+    with pytest.raises(ConfigurationError, match="key-file-too-open"):
+        open_keys(settings)
+
+
+def test_the_store_of_another_organisation_is_refused(settings: Settings) -> None:
+    master = MasterKey.from_file(settings.master_key.path)
+    KeyStore.create(settings.key_store_dir, master, network="test", organisation="nagaoka-shi")
+
+    with pytest.raises(ConfigurationError, match="key store of nagaoka-shi"):
+        open_keys(settings)
+
+
+async def test_a_control_socket_may_lie_deep(tmp_path: Path) -> None:
+    deep = tmp_path / ("a" * 100) / ("b" * 100)
+    deep.mkdir(parents=True)
+
+    async def echo(command: str, _arguments: object) -> ControlReply:
+        return ControlReply(result={"command": command})
+
+    server = ControlServer(deep / "control.sock", echo)
+    await server.start()
+    reply = await asyncio.to_thread(call_control, deep / "control.sock", "status")
+    await server.stop()
+
+    assert reply.result == {"command": "status"}
+    assert list(deep.iterdir()) == []
+
+
+async def test_a_control_command_that_fails_says_nothing_of_it(tmp_path: Path) -> None:
+    async def fail(_command: str, _arguments: object) -> ControlReply:
+        raise ValueError("123456789012345")
+
+    server = ControlServer(tmp_path / "control.sock", fail)
+    await server.start()
+    reply = await asyncio.to_thread(call_control, tmp_path / "control.sock", "status")
+    await server.stop()
+
+    assert reply.problem is not None
+    assert reply.problem["type"] == "internal-error"
+    assert "123456789012345" not in str(reply)
