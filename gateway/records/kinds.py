@@ -137,16 +137,25 @@ class Refusal(_About, frozen=True, kw_only=True):
     provider: Organisation | None = None
 
 
+_REASONED: Final = frozenset({"denied", "failed"})
+
+
 class _Answer(_About, frozen=True, kw_only=True):
-    """A provider's answer; the payload's commitment stands there exactly when it provides."""
+    """A provider's answer; the payload's commitment stands there exactly when it provides.
+
+    Only what was decided without looking at the person gives a reason (PROTOCOL §3).
+    """
 
     outcome: Slug
     payload: Hex64 | None = None
+    reason: Slug | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an answer that provides nothing, or commits to something it does not give."""
+        """Refuse an answer that commits to what it does not give, or tells too much."""
         if (self.outcome == "provided") != (self.payload is not None):
             raise ValueError("payload stands exactly in an answer that provides")
+        if self.reason is not None and self.outcome not in _REASONED:
+            raise ValueError("reason stands only in an answer that was denied or failed")
 
 
 class Provision(_Answer, frozen=True, kw_only=True):

@@ -79,6 +79,9 @@ def test_no_member_takes_a_boolean_a_float_or_another_type(kind: str, name: str)
         ("provision", {"outcome": "refused", "payload": None}),
         ("delivery", {"payload": "7" * 64}),
         ("delivery", {"outcome": "withheld"}),
+        ("provision", {"reason": "stopped"}),
+        ("provision", {"outcome": "withheld", "payload": None, "reason": "flagged"}),
+        ("provision", {"outcome": "no-information", "payload": None, "reason": "no-code"}),
         ("receipt", {"outcome": "lost"}),
     ],
 )
@@ -100,6 +103,13 @@ def test_a_refusal_says_where_the_fault_is_and_not_what_it_was() -> None:
 def test_an_absent_member_may_be_given_as_none() -> None:
     check_members("receipt", {**made.MEMBERS["receipt"], "permit_id": None})
     check_members("provision", {**made.PROVISION, "outcome": "withheld", "payload": None})
+
+
+def test_what_was_decided_before_the_person_may_say_why() -> None:
+    denied = {"outcome": "denied", "payload": None, "reason": "stopped"}
+
+    check_members("provision", {**made.PROVISION, **denied})
+    check_members("delivery", {**made.MEMBERS["delivery"], "reason": "by-law"})
 
 
 def test_common_members_and_unknown_kinds_are_refused() -> None:
