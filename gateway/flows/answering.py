@@ -25,7 +25,7 @@ from gateway.flows.lawful import (
     decide_statement,
     same_wording,
 )
-from gateway.flows.presented import Presented
+from gateway.flows.presented import Matter, Presented
 from gateway.flows.replica_reader import ReplicaReader
 from gateway.flows.sealed import Openers, SealedInvalidError
 from gateway.flows.vault import Vault
@@ -106,7 +106,7 @@ Verdict: TypeAlias = Denied | NoInformation | Provides | Held
 class Case:
     """One permit that the law allows, and the code it is about."""
 
-    presented: Presented
+    matter: Matter
     lawful: LawfulInquiry
     code: NetworkCode
     salt: bytes = field(repr=False)
@@ -114,14 +114,14 @@ class Case:
     @property
     def key(self) -> PersonKey:
         """Return what the person is looked up by."""
-        return self.code.raw, self.presented.permit.information.term
+        return self.code.raw, self.matter.permit.information.term
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """One permit with its verdict and whom it is about, as far as that was looked up."""
 
-    presented: Presented
+    matter: Matter
     verdict: Verdict
     case: Case | None = None
     person: Person | None = None
@@ -143,7 +143,7 @@ class Answering:
         cases = [self._case(one, gate, now, openers) for one in presented]
         people = await self.people([case for case in cases if isinstance(case, Case)])
         return [
-            Decided(presented=one, verdict=case)
+            Decided(matter=one.matter, verdict=case)
             if isinstance(case, Denied)
             else self.verdict(case, people.get(case.key), now)
             for one, case in zip(presented, cases, strict=True)
@@ -152,7 +152,7 @@ class Answering:
     def verdict(self, case: Case, person: Person | None, now: datetime) -> Decided:
         """Return the verdict on one permit about this person, whoever asks for it and why."""
         if person is None:
-            return Decided(presented=case.presented, verdict=NoInformation(), case=case)
+            return Decided(matter=case.matter, verdict=NoInformation(), case=case)
         verdict: Verdict
         match self._release(case, person, now):
             case RefuseAnswer(reason=reason):
@@ -161,13 +161,13 @@ class Answering:
                 verdict = Held(hold=hold, content=self.content(case, person))
             case _:
                 verdict = self.content(case, person)
-        return Decided(presented=case.presented, verdict=verdict, case=case, person=person)
+        return Decided(matter=case.matter, verdict=verdict, case=case, person=person)
 
     def content(self, case: Case, person: Person) -> Content:
         """Return what of the replica the permit is about, cut to what was asked and allowed."""
-        information = case.presented.permit.information
+        information = case.matter.permit.information
         payload = payload_of(
-            matching(person.records, case.presented.permit.condition),
+            matching(person.records, case.matter.permit.condition),
             information.items,
             term=information.term,
             scope=information.scope,
@@ -200,6 +200,30 @@ class Answering:
             for key, (subject, term) in wanted.items()
         }
 
+    def lawful(
+        self, matter: Matter, gate: Gate[StopSwitch], now: datetime, *, on_day: date | None = None
+    ) -> LawfulInquiry | None:
+        """Return the matter as this gateway reads the law, or None where that reads otherwise.
+
+        The law is that of the day of the request, unless another is asked for. Raises
+        `RefusedByLawError` and `UnknownBodyError`.
+        """
+        trust = self._context.trust
+        law_day = on_day or date.fromisoformat(matter.permit.law_day)
+        lawful = decide_statement(
+            trust.directory,
+            trust.law,
+            matter.inquiry,
+            law_day=law_day,
+            switches=gate.switches,
+            now=now,
+        )
+        if lawful.inquirer != matter.inquirer:
+            return None
+        if on_day is None and not same_wording(matter.inquiry, lawful):
+            return None
+        return lawful
+
     def _case(
         self,
         presented: Presented,
@@ -208,15 +232,12 @@ class Answering:
         openers: dict[str, Openers],
     ) -> Case | Denied:
         """Return the permit as this gateway reads the law, opened; the same path for everyone."""
+        matter = presented.matter
         try:
-            lawful = self._lawful(presented, gate, now)
-            if lawful.inquirer != presented.token.inquirer or not same_wording(
-                presented.inquiry, lawful
-            ):
+            lawful = self.lawful(matter, gate, now)
+            if lawful is None:
                 return Denied(reason=LAW_CHANGED)
-            self._context.trust.directory.sealing_key(
-                presented.token.inquirer, presented.inquiry.reply_key
-            )
+            self._context.trust.directory.sealing_key(matter.inquirer, matter.inquiry.reply_key)
         except RefusedByLawError as refused:
             return Denied(reason=refused.reason)
         except UnknownBodyError as unknown:
@@ -227,18 +248,7 @@ class Answering:
             code, salt = self._open_code(presented, openers)
         except (SealedInvalidError, CertsError, CodesError):
             return Denied(reason=CODE)
-        return Case(presented=presented, lawful=lawful, code=code, salt=salt)
-
-    def _lawful(self, presented: Presented, gate: Gate[StopSwitch], now: datetime) -> LawfulInquiry:
-        trust = self._context.trust
-        return decide_statement(
-            trust.directory,
-            trust.law,
-            presented.inquiry,
-            law_day=date.fromisoformat(presented.permit.law_day),
-            switches=gate.switches,
-            now=now,
-        )
+        return Case(matter=matter, lawful=lawful, code=code, salt=salt)
 
     def _open_code(
         self, presented: Presented, openers: dict[str, Openers]
@@ -261,21 +271,21 @@ class Answering:
                 sender=self._context.trust.core,
                 purpose="code-in-permit",
             )
-        sealed = presented.permit.code
+        sealed = presented.matter.permit.code
         packed = opener.open(
             Sealed(key=sealed.key, n=sealed.n, ct=sealed.ct),
-            binding=presented.leaf,
-            permit_id=presented.permit_id,
+            binding=presented.matter.leaf,
+            permit_id=presented.matter.permit_id,
         )
         salt, raw = unpack_code(packed)
-        if subject_commitment(salt, raw).hex() != presented.permit.subject_p:
+        if subject_commitment(salt, raw).hex() != presented.matter.permit.subject_p:
             raise SealedInvalidError("permit: about another person", reason="other-person")
         return NetworkCode(raw), salt
 
     def _release(
         self, case: Case, person: Person, now: datetime
     ) -> RefuseAnswer | HoldAnswer | object:
-        permit = case.presented.permit
+        permit = case.matter.permit
         local = now.astimezone(TOKYO)
         return evaluate(
             self.rules,
@@ -287,7 +297,7 @@ class Answering:
                 ),
                 information=information_names(permit.information.term, permit.information.scope),
                 procedure=permit.procedure,
-                counterparty=case.presented.token.inquirer,
+                counterparty=case.matter.inquirer,
                 draw=secrets.randbelow(DRAW_OF),
             ),
         )

@@ -25,6 +25,7 @@ from gateway.flows.answering import (
 )
 from gateway.flows.context import Context
 from gateway.flows.outcomes import Outcomes
+from gateway.flows.presented import Presented
 from gateway.flows.receipts import checkpoint_kept
 from gateway.flows.record_types import Draft, SearchColumns, new_id
 from gateway.records.entry import payload_commitment
@@ -42,7 +43,7 @@ class HeldCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What a held answer is made from again: kept in a box until the hold has ended."""
 
     inquiry: str
-    token_inquirer: str
+    inquirer: str
     permit: dict[str, object]
     code: str
     salt: str
@@ -97,20 +98,34 @@ class Answers:
         self._rules_version = rules_version
 
     def of(
-        self, decided: Sequence[Decided], *, sender: str, gate_version: int, now: datetime
+        self,
+        presented: Sequence[Presented],
+        decided: Sequence[Decided],
+        *,
+        gate_version: int,
+        now: datetime,
     ) -> list[Answer]:
-        """Return one answer for each verdict of one message, in order."""
-        sealers = Sealers(self._context, sender)
-        return [self._answer(one, sealers, gate_version, now) for one in decided]
+        """Return one answer for each verdict of one sender's message, in order."""
+        sealers = Sealers(self._context, presented[0].matter.inquirer)
+        return [
+            self._answer(one, verdict, sealers, gate_version=gate_version, now=now)
+            for one, verdict in zip(presented, decided, strict=True)
+        ]
 
     def _answer(
-        self, decided: Decided, sealers: Sealers, gate_version: int, now: datetime
+        self,
+        presented: Presented,
+        decided: Decided,
+        sealers: Sealers,
+        *,
+        gate_version: int,
+        now: datetime,
     ) -> Answer:
-        presented, verdict = decided.presented, decided.verdict
+        matter, verdict = decided.matter, decided.verdict
         outcome = outcome_of(verdict)
         entry_id = new_id()
         members = self._members(decided, outcome)
-        private = self._private(decided)
+        private = self._private(presented, decided)
         header: dict[str, str] | None = None
         item: SealedItem | None = None
         if isinstance(verdict, Provides):
@@ -118,18 +133,18 @@ class Answers:
             members["payload"] = payload_commitment(salt, verdict.payload).hex()
             private["payload_salt"] = b64(salt)
             header, item = sealers.seal(
-                presented.inquiry.reply_key,
+                matter.inquiry.reply_key,
                 salt,
                 verdict.payload,
-                leaf=presented.leaf,
-                permit_id=presented.permit_id,
+                leaf=matter.leaf,
+                permit_id=matter.permit_id,
             )
         effects: list[Effect] = [
             PermitUsed(
-                day=presented.day,
-                permit_id=presented.permit_id,
-                inquirer=presented.token.inquirer,
-                inquiry_leaf=presented.leaf,
+                day=matter.day,
+                permit_id=matter.permit_id,
+                inquirer=matter.inquirer,
+                inquiry_leaf=matter.leaf,
                 outcome=outcome,
                 entry_id=entry_id,
                 message_key=header,
@@ -137,10 +152,10 @@ class Answers:
                 sealed=item.ct if item is not None else None,
             ),
             checkpoint_kept(presented.statement),
-            self._outcomes.row(presented.permit_id, entry_id),
+            self._outcomes.row(matter.permit_id, entry_id),
         ]
         if isinstance(verdict, Held):
-            effects.append(self._hold(decided, verdict, entry_id, now))
+            effects.append(self._hold(presented, decided, verdict, entry_id=entry_id, now=now))
         draft = Draft(
             entry_id=entry_id,
             kind="provision",
@@ -159,12 +174,12 @@ class Answers:
         )
 
     def _members(self, decided: Decided, outcome: str) -> dict[str, object]:
-        presented, permit = decided.presented, decided.presented.permit
+        matter, permit = decided.matter, decided.matter.permit
         members: dict[str, object] = {
             "permit_id": permit.permit_id,
             "permit_leaf": permit.permit_leaf,
             "inquiry_leaf": permit.inquiry_leaf,
-            "inquirer": presented.token.inquirer,
+            "inquirer": matter.inquirer,
             "outcome": outcome,
             "requested_at": permit.requested_at,
             "request_expires": permit.request_expires,
@@ -184,7 +199,7 @@ class Answers:
             "condition": msgspec.to_builtins(permit.condition),
             "law_version": permit.law_version,
             "law_day": permit.law_day,
-            "legal_basis": presented.inquiry.legal_basis,
+            "legal_basis": matter.inquiry.legal_basis,
             "non_disclosure": permit.non_disclosure,
             "non_disclosure_provider": _provider_mark(decided),
         }
@@ -193,8 +208,8 @@ class Answers:
             members["act21_2"] = int(decided.verdict.reason == "assessment-unpublished")
         return members
 
-    def _private(self, decided: Decided) -> dict[str, object]:
-        statement = decided.presented.statement
+    def _private(self, presented: Presented, decided: Decided) -> dict[str, object]:
+        statement = presented.statement
         private: dict[str, object] = {
             "inquiry": b64(statement.entry.raw),
             "inquiry_index": statement.index,
@@ -216,24 +231,26 @@ class Answers:
         return private
 
     def _search(self, decided: Decided, outcome: str) -> SearchColumns:
-        permit = decided.presented.permit
+        permit = decided.matter.permit
         return SearchColumns(
             subject=decided.case.code.raw if decided.case is not None else None,
             outcome=outcome,
-            counterparty=decided.presented.token.inquirer,
+            counterparty=decided.matter.inquirer,
             procedure=permit.procedure,
             information=permit.information.term,
             permit_id=permit.permit_id,
         )
 
-    def _hold(self, decided: Decided, held: Held, entry_id: str, now: datetime) -> HoldOpened:
-        presented, permit = decided.presented, decided.presented.permit
+    def _hold(
+        self, presented: Presented, decided: Decided, held: Held, *, entry_id: str, now: datetime
+    ) -> HoldOpened:
+        matter, permit = decided.matter, decided.matter.permit
         if decided.case is None or decided.person is None:
             raise TypeError("a hold without a person")
         expires = parse_instant(permit.request_expires)
         case = HeldCase(
             inquiry=b64(presented.statement.entry.raw),
-            token_inquirer=presented.token.inquirer,
+            inquirer=matter.inquirer,
             permit=msgspec.to_builtins(permit),
             code=b64(decided.case.code.raw),
             salt=b64(decided.case.salt),
@@ -242,8 +259,8 @@ class Answers:
         return HoldOpened(
             hold_id=hold_id,
             permit_id=permit.permit_id,
-            day=presented.day,
-            inquirer=presented.token.inquirer,
+            day=matter.day,
+            inquirer=matter.inquirer,
             procedure=permit.procedure,
             information=permit.information.term,
             subject=decided.person.subject,
@@ -260,7 +277,7 @@ class Answers:
             ),
             digest=preview_digest(
                 held.content,
-                recipient=presented.token.inquirer,
+                recipient=matter.inquirer,
                 permit_id=permit.permit_id,
                 scope=permit.information.scope,
             ),

@@ -45,16 +45,12 @@ class DirectoryBehindError(SekishoError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Presented:
-    """One item whose token, permit and statement belong together and to its sender."""
+class Matter:
+    """What a permit is about, whenever it is looked at: the asker, the permit, the inquiry."""
 
-    asked: ProvisionAsked
-    token: PermitToken = field(repr=False)
+    inquirer: str
     permit: Permit
     inquiry: Inquiry
-    statement: Statement = field(repr=False)
-    day: date
-    """The day (Tokyo) on which the request expires: what the permit's use is kept under."""
 
     @property
     def permit_id(self) -> str:
@@ -64,7 +60,21 @@ class Presented:
     @property
     def leaf(self) -> bytes:
         """Return the leaf hash of the inquiry."""
-        return self.statement.entry.leaf_hash
+        return bytes.fromhex(self.permit.inquiry_leaf)
+
+    @property
+    def day(self) -> date:
+        """Return the day (Tokyo) the request expires: the permit's use is kept under it."""
+        return tokyo_day(parse_instant(self.permit.request_expires))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """One item whose token, permit and statement belong together and to its sender."""
+
+    matter: Matter
+    token: PermitToken = field(repr=False)
+    statement: Statement = field(repr=False)
 
 
 class Tokens:
@@ -139,12 +149,9 @@ def present(
     if inquiry.provider != token.aud:
         raise StatementInvalidError("statement: to another provider", reason="other-parties")
     return Presented(
-        asked=asked,
+        matter=Matter(inquirer=token.inquirer, permit=permit, inquiry=inquiry),
         token=token,
-        permit=permit,
-        inquiry=inquiry,
         statement=statement,
-        day=tokyo_day(parse_instant(permit.request_expires)),
     )
 
 
@@ -159,21 +166,21 @@ def require_current(presented: Presented, trust: Trust, now: datetime) -> None:
         check_unexpired(presented.token, now=now)
     except PermitError:
         raise PermitExpiredError("token: expired") from None
-    if now >= parse_instant(presented.permit.request_expires):
+    if now >= parse_instant(presented.matter.permit.request_expires):
         raise PermitExpiredError("request: expired")
     directory = trust.directory
     if presented.token.directory_version > directory.version:
         raise DirectoryBehindError("directory: older than the token's")
     if presented.token.allow_list != directory.allow_list_digest:
         raise DirectoryBehindError("allow list: another than the token's")
-    if presented.permit.law_day != trust.law_day(now).isoformat():
+    if presented.matter.permit.law_day != trust.law_day(now).isoformat():
         _require_same_request_day(presented, trust)
 
 
 def _require_same_request_day(presented: Presented, trust: Trust) -> None:
     """The law day is that of the request; only a real network's midnight may lie between."""
-    requested = parse_instant(presented.permit.requested_at)
+    requested = parse_instant(presented.matter.permit.requested_at)
     if trust.directory.law_day is not None or (
-        presented.permit.law_day != tokyo_day(requested).isoformat()
+        presented.matter.permit.law_day != tokyo_day(requested).isoformat()
     ):
         raise DirectoryBehindError("law day: another than the token's")

@@ -105,9 +105,9 @@ class Provide:
         for item in request.items:
             try:
                 one = present(item, tokens, statements)  # type: ignore[arg-type]  # tokens or errors
-                if one.permit_id in seen:
+                if one.matter.permit_id in seen:
                     raise PermitUsedError("permit: twice in one message")
-                seen.add(one.permit_id)
+                seen.add(one.matter.permit_id)
                 presented.append(one)
             except SekishoError as error:
                 presented.append(error)
@@ -119,15 +119,15 @@ class Provide:
             return {}
         async with self._context.database.read() as connection:
             kept = await provisions.find(
-                connection, [(item.day, item.permit_id) for item in wanted.values()]
+                connection, [(item.matter.day, item.matter.permit_id) for item in wanted.values()]
             )
         again: dict[int, KeptAnswer] = {}
         results: dict[int, _Result] = {}
         for place, item in wanted.items():
-            answer = kept.get(item.permit_id)
+            answer = kept.get(item.matter.permit_id)
             if answer is None:
                 continue
-            if answer.inquirer != sender or answer.inquiry_leaf != item.leaf:
+            if answer.inquirer != sender or answer.inquiry_leaf != item.matter.leaf:
                 metrics.PROVISIONS.labels(outcome="replay").inc()
                 results[place] = PermitUsedError("permit: used with something else")
             elif answer.outcome == "provided" and answer.sealed is None:
@@ -161,8 +161,9 @@ class Provide:
         for _ in range(DECISIONS_MAX):
             if not fresh:
                 return results
-            decided = await self._answering.decide(list(fresh.values()), gate, now)
-            answers = self._answers.of(decided, sender=sender, gate_version=gate.version, now=now)
+            items = list(fresh.values())
+            decided = await self._answering.decide(items, gate, now)
+            answers = self._answers.of(items, decided, gate_version=gate.version, now=now)
             stale = await self._record(sender, fresh, answers, results)
             fresh = {place: fresh[place] for place in stale}
             if fresh:
@@ -185,7 +186,7 @@ class Provide:
         for (place, item), answer, outcome in zip(fresh.items(), answers, outcomes, strict=True):
             if isinstance(outcome, Recorded):
                 metrics.PROVISIONS.labels(outcome=answer.outcome).inc()
-                self._outcomes.tell(item.permit_id, outcome)
+                self._outcomes.tell(item.matter.permit_id, outcome)
                 results[place] = _Told(outcome, answer.message_key, answer.number, answer.sealed)
             elif isinstance(outcome, StaleDecisionError):
                 stale.append(place)
