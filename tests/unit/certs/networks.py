@@ -1,5 +1,6 @@
 """One small network for the tests of trust: made once, copied where a test changes it."""
 
+import atexit
 import json
 import shutil
 from collections.abc import Callable
@@ -82,6 +83,7 @@ def a_spec() -> NetworkSpec:
 def a_network(now: datetime = NOW) -> Network:
     """Return the network made at that moment; read only."""
     path = Path(mkdtemp(prefix="sekisho-test-network-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
     return Network(
         path=path, directory=init_network(a_spec(), path, allow_list=ALLOW_LIST, now=now)
     )
