@@ -400,3 +400,25 @@ def test_the_first_and_the_last_day_of_a_fact_both_count() -> None:
     permitted(a_question(procedure=first, on_day=FIRST))
     permitted(a_question(on_day=CHANGE))
     assert reason(procedure=first, on_day=CHANGE) is Reason.PROCEDURE_NOT_IN_FORCE
+
+
+def test_whoever_is_named_as_a_class_with_nobody_listed_is_refused_as_such() -> None:
+    grants = (
+        *(grant for grant in some_facts().grants if grant.row_no != "116"),
+        a_grant("116", "他の給付を行う者", "内閣総理大臣", ACCOUNT),
+    )
+    law = an_allow_list(grants=grants)
+    asked = a_question(
+        procedure=Citation(row_no="116", article="118", item="3"),
+        inquirer=classes("他の給付を行う者"),
+        provider=classes("内閣総理大臣"),
+        information=ACCOUNT,
+    )
+
+    for inquirer, expected in (
+        (asked.inquirer, Reason.OPEN_CLASS_WITHOUT_MEMBER),
+        (classes("広域連合"), Reason.WRONG_INQUIRER),
+    ):
+        found = decide(law, replace(asked, inquirer=inquirer))
+        assert isinstance(found, Refuse)
+        assert found.reason is expected
