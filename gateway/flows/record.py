@@ -101,7 +101,7 @@ async def record_writer(
                 slot=slot,
                 notary=Notary(signer=signer, clock=clock, thread=thread),
                 kinds=kinds,
-                queue=queue or FairQueue(),
+                queue=FairQueue() if queue is None else queue,
             )
             task = asyncio.create_task(writer.run(), name=f"record-writer-{slot.slot}")
             try:

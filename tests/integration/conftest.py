@@ -1,11 +1,12 @@
 """The record log of one organisation, opened in a database of its own."""
 
-from pathlib import Path
+import io
 
 import pytest
 
 from certs.keystore import KeyStore, MasterKey
 from certs.log_keys import LogSigner
+from gateway import logs
 from gateway.storage.database import Database
 from tests.conftest import Dsns
 from tests.integration.record_log import (
@@ -17,15 +18,22 @@ from tests.integration.record_log import (
 )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quiet_logs() -> None:
+    """Format log lines as in production: the default draws whole stacks, a second each."""
+    logs.configure(stream=io.StringIO())
+
+
 @pytest.fixture(scope="session")
 def log_signer() -> LogSigner:
     return LogSigner.generate()
 
 
-@pytest.fixture
-def key_store(tmp_path: Path) -> KeyStore:
+@pytest.fixture(scope="session")
+def key_store(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
+    folder = tmp_path_factory.mktemp("keys")
     return KeyStore.create(
-        tmp_path / "keys", MasterKey.generate(), network=NETWORK, organisation=ORGANISATION
+        folder / "store", MasterKey.generate(), network=NETWORK, organisation=ORGANISATION
     )
 
 

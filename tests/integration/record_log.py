@@ -1,5 +1,6 @@
 """What the tests of the record log share: an effect with a table of its own, drafts, a writer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -180,6 +181,27 @@ def a_draft(*effects: Effect, search: SearchColumns | None = None, **more: objec
         effects=effects,
         **more,  # type: ignore[arg-type]  # the tests name the fields
     )
+
+
+@asynccontextmanager
+async def busy(log: RecordLog, writer: RecordWriter) -> AsyncIterator[None]:
+    """Keep the writer inside a batch, waiting for a row, until the context ends."""
+    async with log.database.transaction() as other:
+        await other.execute("INSERT INTO marks (key) VALUES ('held')")
+        waiting = asyncio.create_task(writer.append([a_draft(Mark(mark="held"))], source="busy"))
+        await somebody_waits(log.database)
+        yield
+    await waiting
+
+
+async def somebody_waits(database: Database) -> None:
+    """Return as soon as anybody in this database waits for a lock."""
+    async with database.read() as watcher, asyncio.timeout(5):
+        while not await watcher.fetchval(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND (database IS NULL OR database ="
+            " (SELECT oid FROM pg_database WHERE datname = current_database()))"
+        ):
+            await asyncio.sleep(0.002)
 
 
 def recorded(outcome: Outcome) -> Recorded:

@@ -1,0 +1,203 @@
+"""One slot has one writer; whatever nobody can know stops it; what is damaged is not written on."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import asyncpg
+import pytest
+
+from gateway.flows.record import (
+    EntryRefusedError,
+    NoFreeSlotError,
+    Recorded,
+    SlotStoppedError,
+)
+from gateway.flows.record_start import SlotDamagedError
+from tests.conftest import Dsns
+from tests.integration.record_log import (
+    Clash,
+    Mark,
+    RecordLog,
+    Veto,
+    a_draft,
+    recorded,
+    somebody_waits,
+)
+
+_RELOAD = """
+    CREATE OR REPLACE FUNCTION effect_veto(rows jsonb) RETURNS SETOF integer
+    LANGUAGE plpgsql VOLATILE AS $$
+    BEGIN
+        RAISE WARNING 'not for you';
+        RETURN QUERY SELECT generate_series(0, jsonb_array_length(rows) - 1);
+    END $$;
+"""
+
+
+async def _as_superuser(dsns: Dsns, sql: str) -> None:
+    connection = await asyncpg.connect(dsns.superuser)
+    await connection.execute(sql)
+    await connection.close()
+
+
+async def test_each_writer_takes_a_slot_of_its_own(record_log: RecordLog) -> None:
+    async with record_log.writer() as first, record_log.writer() as second:
+        assert {first.slot, second.slot} == {0, 1}
+
+
+async def test_without_a_free_slot_there_is_no_writer(record_log: RecordLog) -> None:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(record_log.writer())
+        await stack.enter_async_context(record_log.writer())
+
+        with pytest.raises(NoFreeSlotError):
+            await stack.enter_async_context(record_log.writer())
+
+
+async def test_a_slot_is_free_again_after_its_writer_and_goes_on_where_it_was(
+    record_log: RecordLog,
+) -> None:
+    indexes = []
+    for _ in range(3):
+        async with record_log.writer() as writer:
+            outcomes = await writer.append([a_draft() for _ in range(100)], source="a")
+            indexes += [recorded(outcome).index for outcome in outcomes]
+
+    assert indexes == list(range(1, 301))
+    assert len(await record_log.leaves(0)) == 301
+
+
+async def test_any_worker_proves_what_another_recorded(record_log: RecordLog) -> None:
+    async with record_log.writer() as first, record_log.writer() as second:
+        outcomes = await first.append([a_draft() for _ in range(300)], source="a")
+        mine = await second.append([a_draft()], source="a")
+        ids = [recorded(outcome).entry_id for outcome in (*outcomes[:2], *outcomes[-2:], *mine)]
+        found = await second.find(ids)
+        groups = await second.statement_groups([found[entry_id] for entry_id in ids])
+
+    assert [slot for slot, _ in groups] == [0, 1]
+    proved = [
+        statement.entry.public.id for _, group in groups for statement in record_log.verify(group)
+    ]
+    assert proved == ids
+
+
+async def test_a_writer_that_lost_its_slot_commits_nothing_and_stops(
+    record_log: RecordLog, dsns: Dsns
+) -> None:
+    async with record_log.writer() as writer:
+        await writer.append([a_draft()], source="a")
+        # As a second holder would, had the advisory lock been lost on the way.
+        await _as_superuser(dsns, "UPDATE log_slots SET epoch = epoch + 1 WHERE slot = 0")
+
+        with pytest.raises(SlotStoppedError):
+            await writer.append([a_draft(Mark(mark="late"))], source="a")
+        with pytest.raises(SlotStoppedError):
+            await writer.append([a_draft()], source="a")
+        await writer.wait_stopped()
+
+    assert len(await record_log.leaves(0)) == 2
+    async with record_log.database.read() as connection:
+        assert not await connection.fetchval("SELECT count(*) FROM marks")
+
+
+async def test_a_lost_connection_stops_the_slot_and_whoever_waits_is_told(
+    record_log: RecordLog, dsns: Dsns
+) -> None:
+    async with record_log.writer() as writer:
+        async with record_log.database.transaction() as other:
+            # The first batch waits for this row; the second call waits behind it in the queue.
+            await other.execute("INSERT INTO marks (key) VALUES ('held')")
+            first = asyncio.create_task(writer.append([a_draft(Mark(mark="held"))], source="a"))
+            await somebody_waits(record_log.database)
+            second = asyncio.create_task(writer.append([a_draft()], source="b"))
+            await asyncio.sleep(0)
+            await _as_superuser(
+                dsns,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'sekisho-writer' AND datname = current_database()",
+            )
+            for waiting in (first, second):
+                with pytest.raises(SlotStoppedError):
+                    await waiting
+        assert writer.is_stopped
+
+    assert len(await record_log.leaves(0)) == 1
+
+
+async def test_a_warning_at_commit_stops_the_slot(record_log: RecordLog, dsns: Dsns) -> None:
+    owner = await asyncpg.connect(dsns.owner)
+    await owner.execute(_RELOAD)
+    await owner.close()
+    async with record_log.writer() as writer:
+        with pytest.raises(SlotStoppedError):
+            await writer.append([a_draft(Veto(mark="x"))], source="a")
+
+    # It was committed, but nobody was told and nothing was signed; the next writer goes on.
+    async with record_log.writer() as writer:
+        (outcome,) = await writer.append([a_draft()], source="a")
+    assert recorded(outcome).index == 2
+
+
+async def test_a_slot_whose_entries_do_not_lead_to_its_root_is_not_written(
+    record_log: RecordLog, dsns: Dsns
+) -> None:
+    await _as_superuser(
+        dsns, "UPDATE log_entries SET leaf_hash = sha256('other') WHERE slot = 0 AND index = 0"
+    )
+
+    with pytest.raises(SlotDamagedError, match="slot 0: another root"):
+        async with record_log.writer():
+            pass
+
+
+async def test_a_slot_with_a_missing_entry_is_not_written(
+    record_log: RecordLog, dsns: Dsns
+) -> None:
+    await _as_superuser(dsns, "DELETE FROM log_entries WHERE slot = 0")
+
+    with pytest.raises(SlotDamagedError, match="slot 0: bad-tile"):
+        async with record_log.writer():
+            pass
+
+
+async def test_a_frozen_slot_is_passed_over(record_log: RecordLog, dsns: Dsns) -> None:
+    await _as_superuser(dsns, "UPDATE log_slots SET is_frozen = true WHERE slot = 0")
+
+    async with record_log.writer() as writer:
+        assert writer.slot == 1
+
+
+async def test_a_data_error_costs_only_its_own_entry(record_log: RecordLog) -> None:
+    async with record_log.writer() as writer:
+        outcomes = await writer.append(
+            [a_draft(Clash(mark="x")), a_draft(Clash(mark="bad")), a_draft(Mark(mark="y"))],
+            source="a",
+        )
+        groups = [await writer.statements([recorded(outcomes[n])]) for n in (0, 2)]
+
+    assert [type(outcome) for outcome in outcomes] == [Recorded, EntryRefusedError, Recorded]
+    for group in groups:
+        record_log.verify(group)
+    assert len(await record_log.leaves(0)) == 3
+
+
+async def test_a_deadlock_is_tried_again(record_log: RecordLog, dsns: Dsns) -> None:
+    # Only the writer is made afterwards, so only it looks for deadlocks so soon.
+    await _as_superuser(
+        dsns,
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''300ms''',"
+        " current_database()); END $$",
+    )
+    async with record_log.writer() as writer:
+        async with record_log.database.transaction() as other:
+            await other.execute("INSERT INTO marks (key) VALUES ('both')")
+            append = asyncio.create_task(
+                writer.append([a_draft(Mark(mark="both")), a_draft()], source="a")
+            )
+            await somebody_waits(record_log.database)
+            # The writer holds the gate shared and waits for our row; now we wait for its gate.
+            await other.execute("SELECT gate_take_exclusive()")
+        outcomes = await append
+
+    assert [type(outcome).__name__ for outcome in outcomes] == ["EffectRefusedError", "Recorded"]
