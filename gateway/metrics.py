@@ -106,18 +106,18 @@ RECORD_SLOTS_STOPPED: Final = Counter(
 
 # Trust.
 DIRECTORY_VERSION: Final = Gauge(
-    "sekisho_directory_version", "Directory version in use.", multiprocess_mode="min"
+    "sekisho_directory_version", "Directory version in use.", multiprocess_mode="livemin"
 )
 DIRECTORY_EXPIRES: Final = Gauge(
     "sekisho_directory_expires_timestamp_seconds",
     "When the directory in use runs out.",
-    multiprocess_mode="min",
+    multiprocess_mode="livemin",
 )
 KEY_EXPIRES: Final = Gauge(
     "sekisho_key_expires_timestamp_seconds",
     "When a key or certificate of ours runs out.",
     ["what"],
-    multiprocess_mode="min",
+    multiprocess_mode="livemin",
 )
 CRYPTO_SECONDS: Final = Counter(
     "sekisho_crypto_thread_seconds",
