@@ -33,7 +33,7 @@ class Dsns:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     with (
-        tempfile.TemporaryDirectory(prefix="sekisho-test-", dir=_memory()) as folder,
+        tempfile.TemporaryDirectory(prefix="sekisho-test-", dir=memory_folder()) as folder,
         EmbeddedPostgres(Path(folder) / "postgres", is_durable=False) as server,
     ):
         yield server
@@ -68,7 +68,7 @@ async def database(dsns: Dsns) -> AsyncIterator[Database]:
     await opened.close()
 
 
-def _memory() -> str | None:
+def memory_folder() -> str | None:
     """Where copying a database costs no disk, if there is room; else the usual place."""
     if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES_MIN:
         return str(_MEMORY)

@@ -107,8 +107,7 @@ class FairQueue:
                 entries += len(call.writable)
                 size += call.bytes
                 if batch and (entries > self._batch_max or size > BATCH_BYTES_MAX):
-                    self._settle()
-                    return batch
+                    return self._settle(batch)
                 if keys.isdisjoint(call.keys):
                     keys.update(call.keys)
                     batch.append(self._pop(source))
@@ -118,8 +117,7 @@ class FairQueue:
                     entries -= len(call.writable)
                     size -= call.bytes
             open_sources = still_open
-        self._settle()
-        return batch
+        return self._settle(batch)
 
     def empty(self) -> list[Call]:
         """Return everything that waits, and forget it."""
@@ -133,12 +131,13 @@ class FairQueue:
         self._total -= len(call.writable)
         return call
 
-    def _settle(self) -> None:
-        """Forget sources with nothing left; those served go behind those still waiting."""
+    def _settle(self, batch: list[Call]) -> list[Call]:
+        """Forget sources with nothing left; those served go behind those passed over."""
+        served = {call.source for call in batch}
         kept = [source for source, calls in self._waiting.items() if calls]
-        if kept:
-            kept = kept[1:] + kept[:1]
+        kept.sort(key=served.__contains__)
         self._waiting = {source: self._waiting[source] for source in kept}
         self._entries = {source: self._entries[source] for source in kept}
         if not self._waiting:
             self._is_filled.clear()
+        return batch
