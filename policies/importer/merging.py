@@ -199,7 +199,7 @@ def joined(spans: Iterable[Span]) -> list[Span]:
         known = by_place[span.place]
         if known and known[-1].to == span.from_ - _DAY:
             known[-1] = Span(from_=known[-1].from_, to=span.to, place=span.place)
-        elif not (known and known[-1].from_ == span.from_):
+        else:
             known.append(span)
     together = [span for known in by_place.values() for span in known]
     return sorted(together, key=lambda found: (found.from_, _place_order(found)))

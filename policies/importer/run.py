@@ -17,7 +17,7 @@ from policies.importer.places import FoundProcedure, PlaceReader
 from policies.importer.report import Findings, Report
 from policies.importer.review import PhraseEntry, Reviewed, load_reviewed
 from policies.importer.rows import Rows, check_against_whole, read_rows, read_terms
-from policies.importer.source import ProcedureLine, Source, read_source
+from policies.importer.source import ProcedureLine, Source, SourceError, read_source
 from policies.importer.splitting import Splitter
 from policies.importer.superseded import read_superseded
 from policies.importer.text import digest
@@ -45,7 +45,11 @@ def run(source_dir: Path, target_dir: Path, *, review_dir: Path | None = None) -
 
 
 def import_law(source: Source, reviewed: Reviewed) -> tuple[Facts, Report]:
-    """Return the facts of the texts and what could not be settled; no I/O."""
+    """Return the facts of the texts and what could not be settled; no I/O.
+
+    Raises:
+        SourceError: the source holds no text at all, or a version that names no day.
+    """
     findings = Findings()
     reader = CellReader(reviewed=reviewed, findings=findings)
     rows = read_rows(source.cells, reader)
@@ -131,11 +135,20 @@ def _paragraphs(
 def _law_texts(source: Source) -> tuple[LawText, ...]:
     """Return the texts the facts come from, each with the digest of all it says."""
     versions = {cell.version for cell in source.cells} | {line.version for line in source.lines}
-    days = sorted({date.fromisoformat(version[:10]) for version in versions})
+    if not versions:
+        raise SourceError("source-empty", "the sources hold no text of the law")
+    days = sorted({_day(version) for version in versions})
     return tuple(
         LawText(id=f"{LAW_ID}@{day.isoformat()}", effective_from=day, digest=_standing(source, day))
         for day in days
     )
+
+
+def _day(version: str) -> date:
+    try:
+        return date.fromisoformat(version[:10])
+    except ValueError as error:
+        raise SourceError("source-malformed", f"no day in the version {version}") from error
 
 
 def _standing(source: Source, day: date) -> str:
