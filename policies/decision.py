@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from codes.tables import CodeTables, shipped
@@ -90,11 +90,12 @@ def _refuse(case: Case, reason: Reason) -> Refuse:
 def _another_day(case: Case, reason: Reason) -> tuple[Reason, date, Procedure] | None:
     """Return on which other day the same question would be permitted, a later one first."""
     today = case.question.on_day
+    # Between two changes nothing changes, so the day of each change stands for all until the next.
     later = [day for day in case.law.change_days if day > today]
     earlier = [day for day in reversed(case.law.change_days) if day <= today]
     for moved, days in (
         (Reason.NOT_YET_IN_FORCE, later),
-        (Reason.NO_LONGER_IN_FORCE, [day - timedelta(days=1) for day in earlier]),
+        (Reason.NO_LONGER_IN_FORCE, earlier),
     ):
         for day in days:
             found = _permit_on(case, day, same_place=reason is not Reason.WRONG_INQUIRER)

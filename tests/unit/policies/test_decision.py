@@ -15,10 +15,12 @@ from tests.unit.policies.builders import (
     FIRST,
     TAX,
     a_grant,
+    a_procedure,
     a_question,
     a_scope,
     an_allow_list,
     by_id,
+    cited,
     classes,
     some_facts,
 )
@@ -422,3 +424,47 @@ def test_whoever_is_named_as_a_class_with_nobody_listed_is_refused_as_such() -> 
         found = decide(law, replace(asked, inquirer=inquirer))
         assert isinstance(found, Refuse)
         assert found.reason is expected
+
+
+def test_a_procedure_that_moves_to_another_row_takes_that_rows_cells_from_then_on() -> None:
+    moving = a_procedure(
+        "P-moving",
+        cited("55の3", "57の3", "9", from_=FIRST, to=BEFORE),
+        cited("42", "44", "9", from_=CHANGE),
+    )
+    scope = a_scope("P-moving", "", "市町村民税に関する情報", TAX)
+    facts = some_facts()
+    law = an_allow_list(procedures=(*facts.procedures, moving), scopes=(*facts.scopes, scope))
+    asked = a_question(**(AID | {"procedure": by_id("P-moving")}))
+
+    assert isinstance(decide(law, asked), Permit)
+    before = decide(law, replace(asked, on_day=BEFORE))
+    assert isinstance(before, Refuse)
+    # Row 42 had this cell all along, but the procedure did not stand there yet.
+    assert before.reason is Reason.NOT_YET_IN_FORCE
+
+
+def test_a_scope_that_has_ended_is_no_longer_in_force_though_its_cell_is() -> None:
+    old = next(s.id for s in some_facts().scopes if s.procedure == "P-joining" and s.to)
+    changed = {
+        "procedure": by_id("P-joining"),
+        "provider": classes("協会"),
+        "information": old,
+    }
+
+    assert permitted(a_question(**changed, on_day=BEFORE)).scope.id == old
+    assert reason(**changed) is Reason.NO_LONGER_IN_FORCE
+
+
+def test_a_procedure_that_has_ended_is_not_in_force_though_its_citation_is_open() -> None:
+    ended = a_procedure("P-ended", cited("42", "44", "9"), to=BEFORE)
+    facts = some_facts()
+    scope = a_scope("P-ended", "", "市町村民税に関する情報", TAX)
+    law = an_allow_list(procedures=(*facts.procedures, ended), scopes=(*facts.scopes, scope))
+
+    for place in (by_id("P-ended"), Citation(row_no="42", article="44", item="9")):
+        asked = a_question(**(AID | {"procedure": place}))
+        found = decide(law, asked)
+        assert isinstance(found, Refuse)
+        assert found.reason is Reason.PROCEDURE_NOT_IN_FORCE
+        assert isinstance(decide(law, replace(asked, on_day=BEFORE)), Permit)
