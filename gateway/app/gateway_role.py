@@ -11,12 +11,16 @@ from gateway.flows.answering import Answering
 from gateway.flows.answers import Answers
 from gateway.flows.context import Context
 from gateway.flows.continue_inquiry import Continuations
+from gateway.flows.deliver import Deliver
+from gateway.flows.delivery_drafts import KIND as DELIVERY
+from gateway.flows.delivery_drafts import DeliveryDrafts
 from gateway.flows.inquire import Inquire
 from gateway.flows.notices import Notices
 from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.outcomes import Outcomes
 from gateway.flows.provide import Provide
 from gateway.flows.receipts import Receipts
+from gateway.flows.release import Release
 from gateway.flows.replica_reader import ReplicaReader
 from gateway.flows.take_deliveries import TakeDeliveries
 from gateway.jobs.inquiries import InquiryJob
@@ -50,6 +54,8 @@ class Flows:
     provide: Provide
     deliveries: TakeDeliveries
     notices: Notices
+    release: Release
+    deliver: Deliver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +101,8 @@ def make_flows(context: Context, *, rules: ReleaseRules) -> Flows:
         provide=Provide(context, answering, answers, outcomes),
         deliveries=TakeDeliveries(context, receipts, continuations),
         notices=Notices(context),
+        release=Release(context, answering, DeliveryDrafts(context, outcomes)),
+        deliver=Deliver(context, answering),
     )
 
 
@@ -133,7 +141,10 @@ def _role(worker: WorkerContext, context: Context, flows: Flows, stack: AsyncExi
         return tuple(missing)
 
     inquiry_job = InquiryJob(context, flows.continuations)
-    outbox_job = OutboxJob(context.database, {OUTCOME: flows.outcomes.send_rows})
+    outbox_job = OutboxJob(
+        context.database,
+        {OUTCOME: flows.outcomes.send_rows, DELIVERY: flows.deliver.send_rows},
+    )
     poll = DirectoryPoll(worker, context)
     return RoleApp(
         listeners=_listeners(worker, context, flows),
@@ -150,6 +161,10 @@ def _role(worker: WorkerContext, context: Context, flows: Flows, stack: AsyncExi
             ),
             BackgroundTask(
                 name="notices", run=lambda: every(NOTICES_S, flows.notices.turn, name="notices")
+            ),
+            BackgroundTask(
+                name="holds",
+                run=lambda: every(END_LAPSED_S, flows.release.end_lapsed, name="holds"),
             ),
             BackgroundTask(name="days", run=lambda: every(DAYS_S, turn_days, name="days")),
         ),

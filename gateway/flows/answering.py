@@ -107,7 +107,6 @@ class Case:
     """One permit that the law allows, and the code it is about."""
 
     matter: Matter
-    lawful: LawfulInquiry
     code: NetworkCode
     salt: bytes = field(repr=False)
 
@@ -234,8 +233,7 @@ class Answering:
         """Return the permit as this gateway reads the law, opened; the same path for everyone."""
         matter = presented.matter
         try:
-            lawful = self.lawful(matter, gate, now)
-            if lawful is None:
+            if self.lawful(matter, gate, now) is None:
                 return Denied(reason=LAW_CHANGED)
             self._context.trust.directory.sealing_key(matter.inquirer, matter.inquiry.reply_key)
         except RefusedByLawError as refused:
@@ -248,7 +246,7 @@ class Answering:
             code, salt = self._open_code(presented, openers)
         except (SealedInvalidError, CertsError, CodesError):
             return Denied(reason=CODE)
-        return Case(matter=matter, lawful=lawful, code=code, salt=salt)
+        return Case(matter=matter, code=code, salt=salt)
 
     def _open_code(
         self, presented: Presented, openers: dict[str, Openers]

@@ -35,6 +35,11 @@ class GateView(Generic[S]):
         """Return what is known, reading it the first time."""
         return self._known if self._known is not None else await self.newer_than(0)
 
+    async def fresh(self) -> Gate[S]:
+        """Return the gate as it is now, read anew: for what nothing compares at a commit."""
+        known = self._known
+        return await self.newer_than(known.version if known is not None else 0)
+
     async def newer_than(self, version: int) -> Gate[S]:
         """Return the gate as it is after `version` turned out to be stale."""
         async with self._loading:

@@ -22,7 +22,7 @@ async def network(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIt
         names.append(name)
         return postgres.dsn(database=name)
 
-    async with whole_network(postgres, new_database) as running:
+    async with whole_network(new_database) as running:
         yield running
     for name in names:
         await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")

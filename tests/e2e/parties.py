@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,9 +20,9 @@ from gateway.clock import SystemClock
 from gateway.demo import cast
 from gateway.settings import Settings, listener_addresses, parse_settings
 from gateway.storage.database import Database
-from gateway.storage.embedded import EmbeddedPostgres
 
 HOST = "127.0.0.1"
+NewDatabase = Callable[[], Awaitable[str]]
 
 
 @dataclass(kw_only=True)
@@ -98,7 +98,7 @@ port = {ports[name]}
 
 
 @asynccontextmanager
-async def whole_network(postgres: EmbeddedPostgres, new_database) -> AsyncIterator[Network]:  # type: ignore[no-untyped-def]
+async def whole_network(new_database: NewDatabase) -> AsyncIterator[Network]:
     """Everybody of the demonstration, up and running until the context ends."""
     roles = {cast.CORE: "core"} | dict.fromkeys(cast.GATEWAYS, "gateway")
     async with AsyncExitStack() as stack:

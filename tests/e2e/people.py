@@ -5,6 +5,7 @@ from datetime import date
 
 import msgspec
 
+from certs.keystore import KeyStore
 from codes.network_code import NetworkCode
 from codes.numbers import ResidentCode, UnifiedNumber
 from gateway.core.code_book import CodeBook
@@ -19,7 +20,7 @@ YEAR = 2026
 class People:
     """Knows everybody's codes, as the core does."""
 
-    def __init__(self, network: Network, core_keys) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, network: Network, core_keys: KeyStore) -> None:
         self._network = network
         self._book = CodeBook(core_keys)
 
