@@ -24,6 +24,7 @@ from gateway.storage.embedded_host import (
     choose_user,
     find_install,
     find_socket_folder,
+    is_borrowed,
     public_folder,
 )
 
@@ -35,6 +36,7 @@ SUPERUSER: Final = "sekisho_admin"
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 30.0
 _POLL_S: Final = 0.005
+_SOCKET_LINE: Final = 4
 _READY_LINE: Final = 7
 
 _INITDB_OPTIONS: Final = (
@@ -179,6 +181,7 @@ class EmbeddedPostgres:
         if not self._cluster.exists():
             self._make_cluster(user, install)
         _check_version(self._cluster)
+        left_behind = _pid_file(self._cluster)
         if self._socket is None:
             self._socket = find_socket_folder(user, self._folder / "socket")
             if self._socket.parent != self._folder:
@@ -190,8 +193,7 @@ class EmbeddedPostgres:
             _opened(self._cluster, user) as (path, descriptors),
             self._log() as log,
         ):
-            # Nobody else is serving: a pid file left behind names no server of ours.
-            (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+            self._forget_predecessor(left_behind)
             self._server = subprocess.Popen(  # noqa: S603  # our own program and settings
                 [install / "bin" / "postgres", "-D", path, *arguments],
                 pass_fds=(server_lock, *descriptors),
@@ -201,6 +203,14 @@ class EmbeddedPostgres:
                 start_new_session=True,  # an interrupt at the terminal is for us to pass on
                 **_run_as(user),
             )
+
+    def _forget_predecessor(self, lines: list[str]) -> None:
+        """Remove what a server left behind that nobody stopped; none is serving any more."""
+        if len(lines) > _SOCKET_LINE:
+            socket = Path(lines[_SOCKET_LINE])
+            if socket != self._socket and is_borrowed(socket):
+                shutil.rmtree(socket, ignore_errors=True)
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
 
     def _reachable_folder(self, user: ServerUser) -> Path:
         if not user.is_dropped or user.can_enter(self._folder):

