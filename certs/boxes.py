@@ -17,7 +17,6 @@ from certs.errors import KeyStoreError
 BOX_KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
-BLIND_INDEX_BYTES: Final = 32
 
 _SEARCH_LABEL: Final = b"sekisho/search/v1\0"
 

@@ -27,6 +27,20 @@ def with_another_digit(text: str, place: int, step: int) -> str:
     return text[:place] + other + text[place + 1 :]
 
 
+@given(digits(11), digits(12))
+def test_check_digits_are_those_of_the_clauses_formulas(my_front: str, corporate: str) -> None:
+    # 命令85 5条 and 財務省令 2条, with Pn the nth digit from the right and Qn its weight.
+    my_sum = sum(
+        int(my_front[-n]) * (n + 1 if n <= 6 else n - 5)  # Pn * Qn
+        for n in range(1, 12)
+    )
+    corporate_sum = sum(int(corporate[-n]) * (2 if n % 2 == 0 else 1) for n in range(1, 13))
+
+    expected = 11 - my_sum % 11 if my_sum % 11 > 1 else 0
+    assert my_number_check_digit(my_front) == str(expected)
+    assert corporate_check_digit(corporate) == str(9 - corporate_sum % 9)
+
+
 @given(digits(11))
 def test_a_my_number_with_its_check_digit_is_read(front: str) -> None:
     text = front + my_number_check_digit(front)

@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import stat
 from datetime import date
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from certs.errors import CertsError, KeyMaterialError, KeyStoreError
-from certs.keystore import KeyStore, MasterKey
+from certs.keystore import Box, KeyStore, MasterKey, row_ad
 
+VECTORS = Path(__file__).parents[2] / "vectors" / "keystore" / "keystore.json"
 MASTER = MasterKey.from_bytes(bytes(range(32)))
 NEW_MASTER = MasterKey.from_bytes(bytes(range(1, 33)))
 
@@ -393,6 +395,24 @@ def test_a_key_destroyed_while_another_process_was_about_to_make_it_is_not_made(
         slower.month("2026-07")
     assert reason_of(refused) == "key-destroyed"
     assert store.key_ids() == ()
+
+
+def test_a_store_and_a_box_of_today_open_for_ever(tmp_path: Path) -> None:
+    vector = json.loads(VECTORS.read_text(encoding="utf-8"))
+    for name, content in vector["files"].items():
+        (tmp_path / name).write_bytes(bytes.fromhex(content))
+        (tmp_path / name).chmod(0o600)
+
+    store = KeyStore.open(tmp_path, MasterKey.from_bytes(bytes.fromhex(vector["master"])))
+
+    for key_id, raw in vector["keys"].items():
+        assert store.key(key_id, create=False).raw.hex() == raw
+    box = vector["box"]
+    opened = Box(store.key(box["key_id"])).open(
+        bytes.fromhex(box["sealed"]), bytes.fromhex(box["ad"])
+    )
+    assert opened.hex() == box["plaintext"]
+    assert row_ad("nagaoka", "replicas", "body", "17", 3).hex() == box["ad"]
 
 
 def test_a_master_key_is_read_from_its_file(tmp_path: Path) -> None:

@@ -260,6 +260,7 @@ def test_an_assertion_of_another_form_is_refused(token: str) -> None:
 
 def test_an_oversized_assertion_is_not_parsed() -> None:
     assert reason_of("a" * 8193) == "too-large"
+    assert reason_of("a" * 8192) == "assertion-malformed"
 
 
 def test_the_claimed_client_is_told_before_anything_is_verified() -> None:

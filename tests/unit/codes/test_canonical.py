@@ -76,7 +76,10 @@ def test_the_largest_integer_and_the_deepest_value_pass() -> None:
 def test_the_largest_size_passes_and_a_caller_may_set_another() -> None:
     frame = len(b'{"a":""}')
 
-    assert len(canonical_json({"a": "x" * (ENTRY_BYTES_MAX - frame)})) == ENTRY_BYTES_MAX
+    raw = canonical_json({"a": "x" * (ENTRY_BYTES_MAX - frame)})
+
+    assert len(raw) == ENTRY_BYTES_MAX
+    assert parse_canonical(raw)
     assert canonical_json({"a": "x" * ENTRY_BYTES_MAX}, bytes_max=ENTRY_BYTES_MAX + frame)
 
 

@@ -30,7 +30,19 @@ def test_a_rest_of_zero_or_one_gives_the_check_digit_zero(digits: str, check: st
 
 
 @pytest.mark.parametrize(
-    "text", ["011002", "022012", "141003", "271004", "152021", "150002", "152048", "102016"]
+    "text",
+    [
+        "011002",
+        "022012",
+        "141003",
+        "271004",
+        "152021",
+        "150002",
+        "152048",
+        "102016",
+        "200000",
+        "130001",
+    ],
 )
 def test_known_municipality_codes_are_read(text: str) -> None:
     assert str(MunicipalityCode.parse(text)) == text

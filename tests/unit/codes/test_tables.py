@@ -105,6 +105,44 @@ def test_a_name_may_pass_on_to_a_new_code_on_a_later_day() -> None:
     assert "TM00000000000004" not in table
 
 
+def test_the_smallest_entry_holds_on_one_day_under_one_letter() -> None:
+    text = TERM.replace("地方税関係情報", "税").replace("2026-06-30", "2024-05-27")
+    table = tables.parse_table(text, tables.Information)
+
+    assert table.find("TM00000000000002", date(2024, 5, 27)).name == "税"
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("2024-01-01", "2024-05-27"), ("2026-06-30", "2027-01-01"), ("2025-01-01", "2025-01-01")],
+)
+def test_two_codes_of_one_name_never_share_a_day(first: str, last: str) -> None:
+    other = TERM.replace("0002", "0003").replace("2024-05-27", first).replace("2026-06-30", last)
+
+    for text in (TERM + other, other + TERM):
+        with pytest.raises(TableError) as refused:
+            tables.parse_table(text, tables.Information)
+        assert refused.value.reason == "duplicate-name"
+
+
+@pytest.mark.parametrize("kind", [tables.Body, tables.Affair, tables.Procedure, tables.Item])
+def test_every_kind_of_table_refuses_members_it_does_not_know(kind: type[tables.Entry]) -> None:
+    extra = {tables.Body: 'organisation = "x"', tables.Item: 'information = "x"'}.get(kind, "")
+    known = f"""
+        [[entry]]
+        code = "X000000000000001"
+        name = "仮"
+        valid_from = 2024-05-27
+        provisional = true
+        {extra}
+    """
+
+    assert len(tables.parse_table(known, kind)) == 1
+    with pytest.raises(TableError) as refused:
+        tables.parse_table(known + 'colour = "red"', kind)
+    assert refused.value.reason == "table-form"
+
+
 def test_a_name_that_two_terms_share_is_ambiguous() -> None:
     second = ITEM.replace("001", "002").replace("TM00000000000002", "TM00000000000003")
     table = tables.parse_table(ITEM + second, tables.Item)
