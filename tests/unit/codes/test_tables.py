@@ -117,7 +117,11 @@ def test_the_smallest_entry_holds_on_one_day_under_one_letter() -> None:
     [("2024-01-01", "2024-05-27"), ("2026-06-30", "2027-01-01"), ("2025-01-01", "2025-01-01")],
 )
 def test_two_codes_of_one_name_never_share_a_day(first: str, last: str) -> None:
-    other = TERM.replace("0002", "0003").replace("2024-05-27", first).replace("2026-06-30", last)
+    other = (
+        TERM.replace("0002", "0003")
+        .replace("valid_from = 2024-05-27", f"valid_from = {first}")
+        .replace("valid_to = 2026-06-30", f"valid_to = {last}")
+    )
 
     for text in (TERM + other, other + TERM):
         with pytest.raises(TableError) as refused:
@@ -127,7 +131,7 @@ def test_two_codes_of_one_name_never_share_a_day(first: str, last: str) -> None:
 
 @pytest.mark.parametrize("kind", [tables.Body, tables.Affair, tables.Procedure, tables.Item])
 def test_every_kind_of_table_refuses_members_it_does_not_know(kind: type[tables.Entry]) -> None:
-    extra = {tables.Body: 'organisation = "x"', tables.Item: 'information = "x"'}.get(kind, "")
+    extra = {"Body": 'organisation = "x"', "Item": 'information = "x"'}.get(kind.__name__, "")
     known = f"""
         [[entry]]
         code = "X000000000000001"
