@@ -1,10 +1,14 @@
 # Everything a newcomer needs is `make demo` and `make test`; both set up first.
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.stamp
+PACKAGES := gateway codes policies certs
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test check bench coverage lock wheel
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -14,7 +18,44 @@ setup: $(STAMP) ## build .venv from the hashed lock
 $(STAMP): requirements-dev.lock pyproject.toml
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
-.PHONY: help setup
+
+demo: $(STAMP) ## see organisations exchange personal information under the real law (1 minute)
+	$(BIN)/sekisho demo
+
+test: $(STAMP) ## run every test there is
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+check: $(STAMP) ## lint, types, import contracts, SQL, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/squawk --assume-in-transaction gateway/storage/migrations/*.sql
+	$(BIN)/codespell
+
+bench: $(STAMP) ## measure the cryptographic floor, the provider and whole exchanges
+	$(BIN)/sekisho bench floor
+	$(BIN)/sekisho bench provider
+	$(BIN)/sekisho bench exchange
+
+coverage: $(STAMP) ## run every test under coverage and hold the floors
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --fail-under=100 --include='codes/*,policies/*.py,gateway/domain/*,gateway/records/*'
+
+wheel: $(STAMP) ## build the wheel and look into it
+	rm -rf dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	$(BIN)/check-wheel-contents dist/*.whl
+
+lock: ## pin every requirement again, with hashes and without any index
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --extra dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
