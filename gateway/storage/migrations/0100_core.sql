@@ -241,21 +241,20 @@ $$;
 
 -- Somebody is met under a resident-record code; whoever was met before stays the same person.
 CREATE FUNCTION effect_core_person(rows jsonb) RETURNS SETOF integer
-LANGUAGE sql VOLATILE AS $$
-    WITH wanted AS (
-        SELECT (r.place - 1)::integer AS position, decode(r.lookup, 'base64') AS lookup,
-               decode(r.person, 'base64') AS person
-          FROM ROWS FROM (jsonb_to_recordset(rows) AS (lookup text, person text))
-               WITH ORDINALITY AS r (lookup, person, place)
-    ), stored AS (
-        INSERT INTO core_people AS p (lookup, person)
-        SELECT DISTINCT ON (w.lookup) w.lookup, w.person FROM wanted AS w
-         ORDER BY w.lookup, w.position
-        ON CONFLICT (lookup) DO UPDATE SET lookup = excluded.lookup
-        RETURNING p.lookup, p.person
-    )
-    SELECT position FROM wanted JOIN stored USING (lookup, person)
-$$;
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    INSERT INTO core_people (lookup, person)
+    SELECT DISTINCT ON (r.lookup) decode(r.lookup, 'base64'), decode(r.person, 'base64')
+      FROM jsonb_to_recordset(rows) AS r (lookup text, person text)
+     ORDER BY r.lookup
+    ON CONFLICT (lookup) DO NOTHING;
+    RETURN QUERY
+    SELECT (r.place - 1)::integer
+      FROM ROWS FROM (jsonb_to_recordset(rows) AS (lookup text, person text))
+           WITH ORDINALITY AS r (lookup, person, place)
+      JOIN core_people AS p
+        ON p.lookup = decode(r.lookup, 'base64') AND p.person = decode(r.person, 'base64');
+END $$;
 
 -- A code belongs to a request: a new holder, or one who holds it already (命令85 44②).
 CREATE FUNCTION effect_core_code_issued(rows jsonb) RETURNS SETOF integer

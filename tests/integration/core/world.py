@@ -152,13 +152,11 @@ class World:
 
     def code_book(self) -> CodeBook:
         """Return the codes as the core makes them."""
-        return CodeBook(KeyStore.open(self._core_store(), self._core_master()))
+        return CodeBook(self.core_key_store())
 
-    def _core_store(self) -> Path:
-        return self._settings(cast.CORE, "core").key_store_dir
-
-    def _core_master(self) -> MasterKey:
-        return MasterKey.from_file(self._settings(cast.CORE, "core").master_key.path)
+    def core_key_store(self) -> KeyStore:
+        settings = self._settings(cast.CORE, "core")
+        return KeyStore.open(settings.key_store_dir, MasterKey.from_file(settings.master_key.path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,440 @@
+"""From an acquisition number to a code at its gateway, through core and resident network."""
+
+import asyncio
+import secrets
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from certs.own_keys import certificate_files, load_ca
+from certs.sealing import unpack_code
+from certs.tls import listener_client_context
+from codes.numbers import my_number_check_digit
+from gateway.app import resident_role
+from gateway.app.floor import network_tls
+from gateway.app.resident_role import LOAD_COMMAND
+from gateway.app.roles import ListenerSpec, RoleApp
+from gateway.core.resident_routes import registry_uri
+from gateway.demo import cast
+from gateway.errors import InvalidRequestError
+from gateway.flows.record_types import new_id
+from gateway.flows.sealed import Openers
+from gateway.http.application import build_application
+from gateway.http.members import CORE_ONLY, authenticate_members
+from gateway.http.routes import Call, Route
+from gateway.outbound.errors import MessageRefusedError
+from gateway.settings import HttpLimits
+from gateway.wire.code_changes import (
+    ResidentCodeChange,
+    ResidentCodeChangesAnswer,
+    ResidentCodeChangesRequest,
+)
+from gateway.wire.codec import decode_json, encode_json
+from gateway.wire.codes import (
+    CodeAsked,
+    CodeDeliveriesRequest,
+    CodeRequestsAnswer,
+    CodeRequestsRequest,
+    Lookup,
+    LookupsRequest,
+    NumbersAnswer,
+    RequestResult,
+    RequestsAnswer,
+    RequestTaken,
+    ResidentCode,
+    ResidentCodesRequest,
+)
+from gateway.wire.problems import Problem
+from tests.integration.core.conftest import Core
+from tests.integration.core.world import NAGAOKA, UNION, Member, World, a_resident, serving
+
+pytestmark = pytest.mark.usefixtures("core")
+
+
+def a_my_number() -> str:
+    digits = f"{secrets.randbelow(10**11):011d}"
+    return digits + my_number_check_digit(digits)
+
+
+@dataclass(kw_only=True)
+class Gateway:
+    """The union's gateway as far as it takes codes in."""
+
+    member: Member
+    codes: dict[str, tuple[str, bytes | None]] = field(default_factory=dict)
+    acknowledges: bool = True
+
+    async def take(self, body: CodeDeliveriesRequest) -> RequestsAnswer:
+        """Open and keep what the core delivers."""
+        openers = Openers(
+            self.member.context.trust, body.keys, sender=cast.CORE, purpose="code-delivery"
+        )
+        for item in body.items:
+            code = None
+            if item.code is not None:
+                plaintext = openers.open(
+                    item.code, binding=bytes.fromhex(item.request_id), permit_id=None
+                )
+                _, code = unpack_code(plaintext)
+            self.codes[item.request_id] = (item.state, code)
+        return RequestsAnswer(results=[self._result(item.request_id) for item in body.items])
+
+    def _result(self, request_id: str) -> RequestResult:
+        if self.acknowledges:
+            return RequestResult(result=RequestTaken(request_id=request_id))
+        return RequestResult(problem=Problem(type="unavailable", title="Not now", status=503))
+
+    async def code(self, request_id: str) -> tuple[str, bytes | None]:
+        async with asyncio.timeout(10):
+            while request_id not in self.codes:
+                await asyncio.sleep(0.05)
+        return self.codes[request_id]
+
+
+@pytest.fixture(scope="module")
+async def gateway(world: World, union: Member) -> AsyncIterator[Gateway]:
+    """The union's network listener, for the core alone."""
+    taking = Gateway(member=union)
+
+    async def deliveries(
+        call: Call[Gateway, object], body: CodeDeliveriesRequest
+    ) -> RequestsAnswer:
+        return await call.services.take(body)
+
+    route = Route(
+        method="POST",
+        path="/v1/code-deliveries",
+        handler=deliveries,
+        permission=CORE_ONLY,
+        summary="Take codes",
+        request=CodeDeliveriesRequest,
+        response=RequestsAnswer,
+    )
+    trust = union.context.trust
+    role = RoleApp(
+        listeners=(
+            ListenerSpec(
+                name="network",
+                application=build_application(
+                    [route],
+                    listener="network",
+                    version="test",
+                    services=taking,
+                    authenticate=authenticate_members(trust),
+                ),
+                host="127.0.0.1",
+                limits=HttpLimits(),
+                tls=network_tls(trust),
+            ),
+        )
+    )
+    async with serving(role, world.ports[UNION]):
+        yield taking
+
+
+@pytest.fixture(scope="module")
+async def residents(world: World) -> AsyncIterator[RoleApp]:
+    """The running stand-in."""
+    role = await resident_role.build(world.worker(cast.RESIDENT_NETWORK, "resident-network"))
+    async with serving(role, world.ports[cast.RESIDENT_NETWORK]):
+        yield role
+
+
+async def load(role: RoleApp, people: dict[str, str]) -> dict[str, object]:
+    """Load residents as the command line would, over the control socket."""
+    lines = [[number, code] for number, code in people.items()]
+    return dict(await role.commands[LOAD_COMMAND]({"residents": lines}))
+
+
+async def numbers(member: Member, *request_ids: str) -> CodeRequestsAnswer:
+    request = CodeRequestsRequest(items=[CodeAsked(request_id=one) for one in request_ids])
+    return await member.context.peers.post("core", "/v1/code-requests", request, CodeRequestsAnswer)
+
+
+async def number_of(member: Member, request_id: str) -> str:
+    (result,) = (await numbers(member, request_id)).results
+    assert result.result is not None, result.problem
+    return result.result.acquisition_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registry:
+    """One organisation's registry, by the certificate the resident network gave it."""
+
+    url: str
+    tls: ssl.SSLContext
+
+    async def look_up(self, *brought: tuple[str, str]) -> tuple[int, NumbersAnswer | Problem]:
+        request = LookupsRequest(
+            items=[Lookup(acquisition_number=number, my_number=mine) for number, mine in brought]
+        )
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(
+                f"{self.url}/v1/lookups",
+                data=encode_json(request),
+                headers={"Content-Type": "application/json"},
+                ssl=self.tls,
+            ) as response,
+        ):
+            raw = await response.read()
+            if response.status == 200:
+                return response.status, decode_json(raw, NumbersAnswer)
+            return response.status, decode_json(raw, Problem)
+
+
+def a_registry(
+    world: World, folder: Path, *, organisation: str, role: str = "registry"
+) -> Registry:
+    keys = world.keys(cast.RESIDENT_NETWORK)
+    uri = registry_uri(cast.NETWORK, organisation).replace(":registry", f":{role}")
+    issued = load_ca(keys, "backoffice").issue_client("registry", uri=uri, now=datetime.now(UTC))
+    files = certificate_files(folder, "registry")
+    files.store(issued.certificate, issued.key)
+    return Registry(
+        url=f"https://127.0.0.1:{world.ports[cast.RESIDENT_NETWORK]}",
+        tls=listener_client_context(
+            ca=certificate_files(keys, "backoffice-ca").certificate, own=files
+        ),
+    )
+
+
+@pytest.fixture
+async def mine(residents: RoleApp) -> str:
+    """The My Number of somebody the resident network knows."""
+    number = a_my_number()
+    await load(residents, {number: a_resident().text})
+    return number
+
+
+@pytest.fixture
+def registry(world: World, residents: RoleApp, tmp_path: Path) -> Registry:
+    assert not residents.not_ready()
+    return a_registry(world, tmp_path, organisation=UNION)
+
+
+async def answered(registry: Registry, *brought: tuple[str, str]) -> NumbersAnswer:
+    status, answer = await registry.look_up(*brought)
+    assert isinstance(answer, NumbersAnswer), (status, answer)
+    return answer
+
+
+async def test_a_code_reaches_its_gateway_and_the_number_is_forgotten(
+    *, core: Core, union: Member, gateway: Gateway, registry: Registry, mine: str
+) -> None:
+    request_id = new_id()
+    number = await number_of(union, request_id)
+
+    (result,) = (await answered(registry, (number, mine))).results
+
+    assert result.result is not None
+    state, code = await gateway.code(request_id)
+    assert state == "acquired"
+    assert code is not None
+    await forgotten(core, number)
+
+
+async def forgotten(core: Core, number: str) -> None:
+    """Wait until the core has no trace of an acquisition number."""
+    async with asyncio.timeout(10), core.database.read() as connection:
+        while await connection.fetchval(
+            "SELECT true FROM core_code_requests WHERE number = $1", bytes.fromhex(number)
+        ):
+            await asyncio.sleep(0.05)
+        traces = await connection.fetchval(
+            "SELECT count(*) FROM log_entries WHERE position($1 in leaf) > 0", number.encode()
+        )
+    assert traces == 0
+
+
+async def test_somebody_coded_already_is_told_as_such_without_a_code(
+    union: Member, gateway: Gateway, registry: Registry, mine: str
+) -> None:
+    first, second = new_id(), new_id()
+    await answered(registry, (await number_of(union, first), mine))
+    before = await gateway.code(first)
+
+    await answered(registry, (await number_of(union, second), mine))
+
+    assert before[0] == "acquired"
+    assert await gateway.code(second) == ("already-acquired", None)
+
+
+async def test_two_numbers_for_one_person_in_one_message_make_one_code(
+    union: Member, gateway: Gateway, registry: Registry, mine: str
+) -> None:
+    first, second = new_id(), new_id()
+    pair = [await number_of(union, first), await number_of(union, second)]
+
+    answer = await answered(registry, *((number, mine) for number in pair))
+
+    assert all(result.result is not None for result in answer.results)
+    states = sorted([(await gateway.code(first))[0], (await gateway.code(second))[0]])
+    assert states == ["acquired", "already-acquired"]
+
+
+async def test_a_changed_resident_code_keeps_its_person(
+    *,
+    core: Core,
+    union: Member,
+    gateway: Gateway,
+    residents: RoleApp,
+    registry: Registry,
+    mine: str,
+) -> None:
+    await answered(registry, (await number_of(union, new_id()), mine))
+
+    async with core.adds(**{"resident-code-changed": 1}):
+        loaded = await load(residents, {mine: a_resident().text})
+    request_id = new_id()
+    await answered(registry, (await number_of(union, request_id), mine))
+
+    assert loaded == {"loaded": 1, "changed": 1}
+    assert await gateway.code(request_id) == ("already-acquired", None)
+
+
+async def test_a_new_resident_code_that_is_somebody_elses_is_refused(
+    world: World, core: Core
+) -> None:
+    one, other = a_resident(), a_resident()
+    async with core.database.read() as connection:
+        for code in (one, other):
+            met = core.codes.meet(code)
+            await connection.execute(
+                "INSERT INTO core_people (lookup, person) VALUES ($1, $2)", met.lookup, met.person
+            )
+    request = ResidentCodeChangesRequest(
+        items=[ResidentCodeChange(previous=one.text, current=other.text)]
+    )
+
+    async with world.member(cast.RESIDENT_NETWORK) as network:
+        answer = await network.context.peers.post(
+            "core", "/v1/resident-code-changes", request, ResidentCodeChangesAnswer
+        )
+
+    assert answer.results[0].problem is not None
+    assert answer.results[0].problem.type == "conflict"
+
+
+async def test_a_request_asked_again_keeps_its_number(core: Core, union: Member) -> None:
+    request_id = new_id()
+
+    async with core.adds(**{"code-requested": 1}):
+        asked = {await number_of(union, request_id) for _ in range(2)}
+
+    assert len(asked) == 1
+
+
+async def test_the_same_request_id_of_another_organisation_is_another_request(
+    union: Member, nagaoka: Member
+) -> None:
+    request_id = new_id()
+
+    assert await number_of(union, request_id) != await number_of(nagaoka, request_id)
+
+
+async def test_a_delivery_is_told_until_the_gateway_has_it(
+    *, core: Core, union: Member, gateway: Gateway, registry: Registry, mine: str
+) -> None:
+    request_id = new_id()
+    number = await number_of(union, request_id)
+    gateway.acknowledges = False
+    await answered(registry, (number, mine))
+    await gateway.code(request_id)
+    async with core.database.read() as connection:
+        kept = await connection.fetchval(
+            "SELECT count(*) FROM core_code_requests WHERE number = $1", bytes.fromhex(number)
+        )
+
+    gateway.acknowledges = True
+
+    assert kept == 1
+    await forgotten(core, number)
+
+
+async def test_lookups_are_refused_item_by_item_with_their_reasons(
+    union: Member, registry: Registry, mine: str
+) -> None:
+    number = await number_of(union, new_id())
+    stranger = a_my_number()
+
+    answer = await answered(
+        registry,
+        (number, "123456789012"),
+        (await number_of(union, new_id()), stranger),
+        ("0" * 32, mine),
+        (number, mine),
+    )
+
+    assert [result.problem and result.problem.type for result in answer.results] == [
+        "invalid-request",
+        "not-found",
+        "not-found",
+        "conflict",
+    ]
+
+
+async def test_a_number_that_lapsed_stands_for_nothing(
+    *, world: World, core: Core, union: Member, registry: Registry, mine: str
+) -> None:
+    number = await number_of(union, new_id())
+    async with core.database.read() as connection:
+        await connection.execute(
+            "UPDATE core_code_requests SET expires_at = $2 WHERE number = $1",
+            bytes.fromhex(number),
+            world.clock.now() - timedelta(seconds=1),
+        )
+
+    answer = await answered(registry, (number, mine))
+
+    assert answer.results[0].problem is not None
+    assert answer.results[0].problem.type == "not-found"
+
+
+async def test_a_gateway_may_not_tell_resident_codes(union: Member) -> None:
+    request = ResidentCodesRequest(
+        items=[ResidentCode(acquisition_number="0" * 32, resident_code="0" * 11)]
+    )
+
+    with pytest.raises(MessageRefusedError) as refused:
+        await union.context.peers.post("core", "/v1/resident-codes", request, NumbersAnswer)
+
+    assert refused.value.refusal.type == "wrong-member"
+
+
+@pytest.mark.usefixtures("residents")
+@pytest.mark.parametrize(
+    ("organisation", "role"),
+    [(cast.CORE, "registry"), ("nobody", "registry"), (NAGAOKA, "gateway")],
+)
+async def test_a_certificate_that_names_no_organisations_registry_is_refused(
+    world: World, tmp_path: Path, organisation: str, role: str
+) -> None:
+    stranger = a_registry(world, tmp_path, organisation=organisation, role=role)
+
+    status, problem = await stranger.look_up(("0" * 32, a_my_number()))
+
+    assert isinstance(problem, Problem)
+    assert (status, problem.type) == (403, "not-permitted")
+
+
+async def test_my_numbers_stand_nowhere_in_clear(world: World, mine: str) -> None:
+    async with (
+        world.member(cast.RESIDENT_NETWORK) as network,
+        network.context.database.read() as connection,
+    ):
+        rows = await connection.fetch("SELECT number, code_box FROM resident_people")
+
+    assert rows
+    assert not any(mine.encode() in row["number"] + row["code_box"] for row in rows)
+
+
+async def test_load_refuses_a_number_without_its_check_digit(residents: RoleApp) -> None:
+
+    with pytest.raises(InvalidRequestError, match="my-number-check-digit"):
+        await load(residents, {"123456789012": "0" * 11})
