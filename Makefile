@@ -8,7 +8,7 @@ STAMP := .venv/.stamp
 PACKAGES := gateway codes policies certs
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check bench coverage lock wheel
+.PHONY: help setup demo test check check-text check-types check-literals bench coverage lock wheel
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,14 +28,23 @@ demo: $(STAMP) ## see organisations exchange personal information under the real
 test: $(STAMP) ## run every test there is
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
 
-check: $(STAMP) ## lint, types, import contracts, SQL, spelling
+check: $(STAMP) ## lint, types twice, import contracts, SQL, spelling, dead code, dependencies
+	@$(MAKE) --no-print-directory --output-sync -j 2 check-literals check-types check-text
+
+check-text: # what reads files only: seconds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/basedpyright
-	$(BIN)/lint-imports
-	$(BIN)/squawk --assume-in-transaction gateway/storage/migrations/*.sql
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/squawk gateway/storage/migrations/*.sql
 	$(BIN)/codespell
+	$(BIN)/vulture
+	$(BIN)/deptry .
+
+check-types: # the gate: strict, tests too
+	$(BIN)/mypy
+
+check-literals: # the second opinion, and the one that holds LiteralString for SQL
+	$(BIN)/basedpyright
 
 bench: $(STAMP) ## measure the cryptographic floor, the provider and whole exchanges
 	$(BIN)/sekisho bench floor

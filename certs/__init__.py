@@ -1,1 +1,1 @@
-"""Trust: keys, signed documents, permits, sealing and everything an auditor of cryptography reads."""
+"""Trust: keys, signed documents, permits, sealing; all that an auditor of cryptography reads."""

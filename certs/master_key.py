@@ -30,12 +30,15 @@ class MasterWrapper(Protocol):
     @property
     def key_id(self) -> str:
         """16 hex digits that name the master key and tell nothing about it."""
+        ...
 
     def wrap(self, plaintext: bytes, ad: bytes) -> bytes:
         """Return `plaintext` encrypted and bound to `ad`."""
+        ...
 
     def unwrap(self, wrapped: bytes, ad: bytes) -> bytes:
         """Return what `wrap` was given, or raise `KeyMaterialError`."""
+        ...
 
 
 class MasterKey:

@@ -13,6 +13,7 @@ import structlog
 from certs.errors import CertsError
 from gateway import metrics
 from gateway.errors import SekishoError, UnavailableError
+from gateway.flows.ask_again import AskAgain
 from gateway.flows.batching import Batcher
 from gateway.flows.context import Context
 from gateway.flows.open_inquiry import OpenInquiry
@@ -23,8 +24,10 @@ from gateway.flows.permit_lane import (
     RefusedByCore,
     ask_permits,
 )
+from gateway.flows.provide import LookForDirectory
 from gateway.flows.provision_lane import Provided, ProvisionWanted, ask_provisions
 from gateway.flows.receipts import Receipts
+from gateway.flows.sealed import SealedInvalidError
 from gateway.flows.statements import StatementInvalidError
 from gateway.outbound.errors import ItemRefusedError, PeerProtocolError, PeerUnavailableError
 from gateway.outbound.lanes import Lane
@@ -35,6 +38,7 @@ from gateway.wire.fields import TOKENS_MAX
 log = structlog.get_logger()
 
 AGAIN_S: Final = 15.0
+LAW_CHANGED: Final = "law-changed"
 TOKEN_RENEWALS_MAX: Final = 3
 _RENEW: Final = frozenset({"permit-expired"})
 _LATER: Final = frozenset(
@@ -45,9 +49,13 @@ _LATER: Final = frozenset(
 class Continuations:
     """Every open inquiry this worker carries, and everybody who waits for one."""
 
-    def __init__(self, context: Context, receipts: Receipts) -> None:
+    def __init__(
+        self, context: Context, receipts: Receipts, *, look_for_directory: LookForDirectory
+    ) -> None:
         self._context = context
         self._receipts = receipts
+        self._look_for_directory = look_for_directory
+        self._ask_again = AskAgain(context, receipts)
         self._permits: Lane[PermitWanted, PermitOutcome] = Lane(
             lambda items: ask_permits(context, items)
         )
@@ -97,7 +105,7 @@ class Continuations:
             await self._steps(opened, bulk=bulk)
         except (PeerUnavailableError, UnavailableError, PeerProtocolError) as error:
             await self._again(opened, error)
-        except (StatementInvalidError, CertsError) as error:
+        except (StatementInvalidError, SealedInvalidError, CertsError) as error:
             # Nothing unauthentic may end an inquiry: whoever forged it would have refused it.
             metrics.SECURITY_EVENTS.labels(listener="outbound", kind=error.reason).inc()
             await self._again(opened, error)
@@ -108,6 +116,7 @@ class Continuations:
             self.ended(opened.inquiry_id)
 
     async def _steps(self, opened: OpenInquiry, *, bulk: bool) -> None:
+        is_first = True
         for _ in range(TOKEN_RENEWALS_MAX):
             outcome = await self._permits.submit(
                 PermitWanted(
@@ -120,8 +129,15 @@ class Continuations:
                 bulk=bulk,
             )
             if isinstance(outcome, RefusedByCore):
-                await self._receipts.refused(opened, outcome)
-                return
+                again = None
+                if is_first and outcome.refusal.reason == LAW_CHANGED:
+                    await self._look_for_directory()
+                    again = await self._ask_again.once(opened, outcome)
+                if again is None:
+                    await self._receipts.refused(opened, outcome)
+                    return
+                opened, is_first = again, False
+                continue
             try:
                 provided = await self._provide(opened, outcome, bulk=bulk)
             except ItemRefusedError as refused:
@@ -139,7 +155,9 @@ class Continuations:
         provider = opened.inquiry.provider
         lane = self._provisions.get(provider)
         if lane is None:
-            lane = Lane(lambda items: ask_provisions(self._context, items), groups_max=TOKENS_MAX)
+            lane = Lane[ProvisionWanted, Provided](
+                lambda items: ask_provisions(self._context, items), groups_max=TOKENS_MAX
+            )
             self._provisions[provider] = lane
         return await lane.submit(
             ProvisionWanted(recorded=opened.recorded, inquiry=opened.inquiry, granted=granted),

@@ -27,7 +27,7 @@ def build_application(
     *,
     listener: str,
     version: str,
-    services: S,
+    services: object,
     authenticate: Authenticate[C],
     limit: Limit[C] | None = None,
 ) -> web.Application:

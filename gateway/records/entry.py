@@ -203,9 +203,9 @@ def _checks_of(shape: type[Public]) -> tuple[tuple[str, Callable[[str], object]]
     """Return the members of a shape that are instants or days, each with its reader."""
     readers: dict[object, Callable[[str], object]] = {
         Instant: parse_instant,
-        Instant | None: parse_instant,
+        Instant | None: parse_instant,  # pyright: ignore[reportOperatorIssue]  # Annotated has |
         Day: date.fromisoformat,
-        Day | None: date.fromisoformat,
+        Day | None: date.fromisoformat,  # pyright: ignore[reportOperatorIssue]  # the same
     }
     hints = get_type_hints(shape, include_extras=True)
     return tuple((name, readers[hint]) for name, hint in hints.items() if hint in readers)

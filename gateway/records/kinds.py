@@ -166,14 +166,14 @@ class Provision(_Answer, frozen=True, kw_only=True):
     inquiry_leaf: Hex64
     inquirer: Organisation
     outcome: Provided
-    requested_at: Instant
+    requested_at: Instant  # pyright: ignore[reportGeneralTypeIssues]  # required here
     subject_p: Hex64
-    information: Information
-    law_day: Day
-    law_version: Name
-    non_disclosure: Mark
+    information: Information  # pyright: ignore[reportGeneralTypeIssues]  # required here
+    law_day: Day  # pyright: ignore[reportGeneralTypeIssues]  # required here
+    law_version: Name  # pyright: ignore[reportGeneralTypeIssues]  # required here
+    non_disclosure: Mark  # pyright: ignore[reportGeneralTypeIssues]  # required here
     """The inquirer's mark, repeated (法23②)."""
-    non_disclosure_provider: Mark
+    non_disclosure_provider: Mark  # pyright: ignore[reportGeneralTypeIssues]  # required here
     """The provider's own mark (法23②)."""
     request_expires: Instant | None = None
 

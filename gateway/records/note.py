@@ -38,9 +38,11 @@ class CosignatureKey(Protocol):
     @property
     def mldsa44(self) -> bytes:
         """The raw public key."""
+        ...
 
     def verify_mldsa44(self, signature: bytes, message: bytes) -> None:
         """Return quietly if the key signed, else raise `CertsError`."""
+        ...
 
 
 class LogKeys(CosignatureKey, Protocol):
@@ -49,9 +51,11 @@ class LogKeys(CosignatureKey, Protocol):
     @property
     def ed25519(self) -> bytes:
         """The raw public key."""
+        ...
 
     def verify_ed25519(self, signature: bytes, message: bytes) -> None:
         """Return quietly if the key signed, else raise `CertsError`."""
+        ...
 
 
 class CosignatureSigner(Protocol):
@@ -60,9 +64,11 @@ class CosignatureSigner(Protocol):
     @property
     def public(self) -> CosignatureKey:
         """The public half."""
+        ...
 
     def sign_mldsa44(self, message: bytes) -> bytes:
         """Return a 2,420-byte signature."""
+        ...
 
 
 class LogSigner(Protocol):
@@ -71,12 +77,15 @@ class LogSigner(Protocol):
     @property
     def public(self) -> LogKeys:
         """The public halves."""
+        ...
 
     def sign_ed25519(self, message: bytes) -> bytes:
         """Return a 64-byte signature."""
+        ...
 
     def sign_mldsa44(self, message: bytes) -> bytes:
         """Return a 2,420-byte signature."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

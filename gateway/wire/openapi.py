@@ -123,12 +123,13 @@ def _query_parameters(
     schema: object = schemas[row.query]
     if isinstance(schema, Mapping) and "$ref" in schema:
         schema = components[str(schema["$ref"]).rsplit("/", 1)[1]]
-    if not isinstance(schema, Mapping) or not isinstance(schema.get("properties"), Mapping):
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    if not isinstance(schema, Mapping) or not isinstance(properties, Mapping):
         raise TypeError(f"{row.name}: a query is a struct")
     required = schema.get("required", ())
     return [
         _parameter(name, "query", described, required=name in required)
-        for name, described in schema["properties"].items()
+        for name, described in properties.items()
     ]
 
 

@@ -154,6 +154,5 @@ async def _party(
         listener = Listener(spec, port=ports[name] if spec.name == "network" else 0, drain_s=5.0)
         await listener.start()
         party.listeners.append(listener)
-    loop = asyncio.get_running_loop()
-    party.tasks = [loop.create_task(task.run(), name=task.name) for task in app.tasks]
+    party.tasks = [asyncio.ensure_future(task.run()) for task in app.tasks]
     return party, worker.key_store()
