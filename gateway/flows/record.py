@@ -14,9 +14,9 @@ from functools import partial
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.errors import DrainingError, UnavailableError
+from gateway.errors import ConfigurationError, DrainingError, UnavailableError
 from gateway.flows.record_drafts import prepare_call
-from gateway.flows.record_proofs import Notary, find_recorded, prove
+from gateway.flows.record_proofs import Notary, checkpoint_of, find_recorded, prove
 from gateway.flows.record_queue import Call, FairQueue
 from gateway.flows.record_seal import MonthKeys, MonthSealer
 from gateway.flows.record_slot import Commit, SlotWriter
@@ -44,7 +44,7 @@ from gateway.metrics import (
 )
 from gateway.records.note import Checkpoint, LogSigner, log_origin
 from gateway.records.statements import StatementGroup
-from gateway.storage.append import BatchAgainError, effect_kinds
+from gateway.storage.append import BatchAgainError, effect_kinds, has_synchronous_standby
 from gateway.storage.database import Database
 
 __all__ = [
@@ -79,10 +79,14 @@ async def record_writer(
     keys: MonthKeys,
     clock: Clock,
     queue: FairQueue | None = None,
+    is_replicated: bool = False,
 ) -> AsyncIterator["RecordWriter"]:
     """Write into the first free slot until the context ends; what waits then is still written.
 
+    `is_replicated` promises that a commit also stands on a synchronous standby.
+
     Raises:
+        ConfigurationError: that was promised and the database waits for none.
         NoFreeSlotError: others hold every slot.
         SlotDamagedError: the slot's rows do not lead to its root.
         UnavailableError: there is no database.
@@ -90,6 +94,8 @@ async def record_writer(
     warnings: list[str] = []
     connection = await database.connect_writer(warnings.append)
     try:
+        if is_replicated and not await has_synchronous_standby(connection):
+            raise ConfigurationError("durability replicated: there is no synchronous standby")
         sealer = MonthSealer(keys, organisation)
         slot = await hold_slot(connection, warnings, sealer=sealer, clock=clock)
         kinds = await effect_kinds(connection)
@@ -197,6 +203,10 @@ class RecordWriter:
         What one batch recorded needs no read; the rest is proved under its slot's latest root.
         """
         return await prove(self._database, self._notary, recorded)
+
+    async def checkpoint(self, slot: int) -> str:
+        """Return a note of a slot's committed root, any slot's; raises NotFoundError."""
+        return await checkpoint_of(self._database, self._notary, slot)
 
     async def find(self, entry_ids: Sequence[str]) -> dict[str, Recorded]:
         """Return entries recorded earlier, in any slot; unknown ids are left out."""

@@ -282,6 +282,15 @@ async def last_month(connection: WriterConnection, slot: int) -> int | None:
     return month
 
 
+_STANDBYS: Final[LiteralString] = "SELECT current_setting('synchronous_standby_names')"
+
+
+async def has_synchronous_standby(connection: WriterConnection) -> bool:
+    """Tell whether commits wait for a standby at all."""
+    with known_failures():
+        return bool(await connection.fetchval(_STANDBYS))
+
+
 _EFFECT_KINDS: Final[LiteralString] = """
     SELECT substr(proname, 8) AS kind
       FROM pg_proc

@@ -6,15 +6,19 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
+from gateway.errors import ConfigurationError
 from gateway.flows.record import (
     EntryRefusedError,
     NoFreeSlotError,
     Recorded,
     SlotStoppedError,
+    record_writer,
 )
 from gateway.flows.record_start import SlotDamagedError
 from tests.conftest import Dsns
 from tests.integration.record_log import (
+    NETWORK,
+    ORGANISATION,
     Clash,
     Mark,
     RecordLog,
@@ -52,6 +56,22 @@ async def test_without_a_free_slot_there_is_no_writer(record_log: RecordLog) -> 
 
         with pytest.raises(NoFreeSlotError):
             await stack.enter_async_context(record_log.writer())
+
+
+async def test_replicated_durability_needs_a_standby_that_is_waited_for(
+    record_log: RecordLog,
+) -> None:
+    with pytest.raises(ConfigurationError, match="no synchronous standby"):
+        async with record_writer(
+            database=record_log.database,
+            network=NETWORK,
+            organisation=ORGANISATION,
+            signer=record_log.signer,
+            keys=record_log.keys,
+            clock=record_log.clock,
+            is_replicated=True,
+        ):
+            pass
 
 
 async def test_a_slot_is_free_again_after_its_writer_and_goes_on_where_it_was(
