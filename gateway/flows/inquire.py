@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from certs.terms import Condition
 from codes.canonical import b64
 from codes.numbers import UnifiedNumber
 from gateway import metrics
@@ -23,7 +22,7 @@ from gateway.flows.batching import Batcher
 from gateway.flows.context import Context
 from gateway.flows.continue_inquiry import Continuations
 from gateway.flows.lawful import Asked, RefusedByLawError, decide_asked
-from gateway.flows.open_inquiry import TABLE, Details, NewInquiry, new_inquiry
+from gateway.flows.open_inquiry import TABLE, Details, NewInquiry, Wording, new_inquiry
 from gateway.flows.receipts import RESULT
 from gateway.flows.record_types import (
     Draft,
@@ -64,11 +63,9 @@ class InquiryOrder:
     """What a back-office system wants to know, about whom, and on what ground."""
 
     unified_number: UnifiedNumber
-    department: str
     staff: str | None
     asked: Asked
-    condition: Condition
-    non_disclosure: bool
+    wording: Wording
     idempotency: IdempotencyKey | None = None
 
 
@@ -100,7 +97,7 @@ class Inquire:
             IdempotencyMismatchError: the key was used with another body.
             UnavailableError: fail closed; ask again.
         """
-        registration.admit_asking(department=order.department)
+        registration.admit_asking(department=order.wording.department)
         if order.idempotency is not None:
             known = await self._known(order.idempotency, registration)
             if known is not None:
@@ -184,7 +181,7 @@ class Inquire:
         registration.admit_inquiry(
             procedure=lawful.permit.procedure.id,
             term=lawful.permit.term.id,
-            department=order.department,
+            department=order.wording.department,
         )
         code = await self._codes.get(self._context.vault.subject(order.unified_number))
         if code is None:
@@ -202,7 +199,7 @@ class Inquire:
             vault=self._context.vault,
             client_id=registration.client_id,
             details=details,
-            wording=order,
+            wording=order.wording,
             lawful=lawful,
             reply_key=self._context.trust.reply_key(),
             accepted_at=now,
@@ -261,8 +258,8 @@ class Inquire:
                 "reason": refused.reason,
                 "inquirer_body": order.asked.inquirer_body,
                 "provider_body": order.asked.provider_body,
-                "department": order.department,
-                "non_disclosure": int(order.non_disclosure),
+                "department": order.wording.department,
+                "non_disclosure": int(order.wording.non_disclosure),
                 "law_day": refused.law_day.isoformat(),
                 "legal_basis": order.asked.legal_basis,
                 "act21_2": int(refused.reason == "assessment-unpublished"),

@@ -149,26 +149,29 @@ def decide_statement(
 
     The caller compares it with the statement (`same_wording`).
     """
-    consent = inquiry.consent
     return decide_lawfully(
-        directory,
-        law,
-        Asked(
-            inquirer_body=inquiry.inquirer_body,
-            provider_body=inquiry.provider_body,
-            procedure=ProcedureId(inquiry.procedure),
-            information=_information(inquiry),
-            subject_role=inquiry.subject_role,
-            legal_basis=inquiry.legal_basis,
-            items=inquiry.information.items,
-            consent=ConsentStatement(
-                ground=consent.ground or "",
-                consented_on=date.fromisoformat(consent.date) if consent.date else None,
-            ),
+        directory, law, asked_by(inquiry), law_day=law_day, switches=switches, now=now
+    )
+
+
+def asked_by(inquiry: Inquiry) -> Asked:
+    """Return the question that an inquiry's entry puts."""
+    consent, information = inquiry.consent, inquiry.information
+    return Asked(
+        inquirer_body=inquiry.inquirer_body,
+        provider_body=inquiry.provider_body,
+        procedure=ProcedureId(inquiry.procedure),
+        # The one scope, or the term that several belong to.
+        information=(
+            information.term if SCOPES_JOINED_BY in information.scope else information.scope
         ),
-        law_day=law_day,
-        switches=switches,
-        now=now,
+        subject_role=inquiry.subject_role,
+        legal_basis=inquiry.legal_basis,
+        items=information.items,
+        consent=ConsentStatement(
+            ground=consent.ground or "",
+            consented_on=date.fromisoformat(consent.date) if consent.date else None,
+        ),
     )
 
 
@@ -250,12 +253,6 @@ def _wording(
         legal_basis=asked.legal_basis,
         consent=consent,
     )
-
-
-def _information(inquiry: Inquiry) -> str:
-    """Return what to ask the table for: the one scope, or the term that several belong to."""
-    information = inquiry.information
-    return information.term if SCOPES_JOINED_BY in information.scope else information.scope
 
 
 def _organisation_of(directory: Directory, body_code: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -15,7 +15,7 @@ from gateway.flows.vault import Vault
 from gateway.records.entry import parse_entry, subject_commitment
 from gateway.records.kinds import Inquiry
 from gateway.storage.effects import Effect
-from gateway.storage.inquiries import InquiryOpened, InquiryRow
+from gateway.storage.inquiries import InquiryAskedAgain, InquiryOpened, InquiryRow
 
 SALT_BYTES: Final = 32
 DETAILS: Final = "details"
@@ -35,23 +35,13 @@ class Details(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return "Details(masked)"
 
 
-class Wording(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
     """What of an order goes into the entry as it came."""
 
-    @property
-    def department(self) -> str:
-        """The department that asks."""
-        ...
-
-    @property
-    def non_disclosure(self) -> bool:
-        """Whether the record is not to be disclosed (法23②)."""
-        ...
-
-    @property
-    def condition(self) -> Condition:
-        """Which time is asked about."""
-        ...
+    department: str
+    non_disclosure: bool
+    condition: Condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,11 +125,76 @@ def new_inquiry(
         summary={name: members[name] for name in _SUMMARY},
         entry_id=entry_id,
         key_year=accepted_at.year,
-        details_box=vault.seal(
-            TABLE, DETAILS, accepted_at.year, inquiry_id, msgspec.json.encode(details)
-        ),
+        details_box=_box(vault, inquiry_id, accepted_at.year, details),
     )
-    draft = Draft(
+    draft = _draft(
+        entry_id,
+        details,
+        lawful,
+        members,
+        effects=(opened, *effects),
+        gate_version=gate_version,
+    )
+    return NewInquiry(
+        inquiry_id=inquiry_id,
+        client_id=client_id,
+        draft=draft,
+        details=details,
+        key_year=accepted_at.year,
+    )
+
+
+def asked_again(
+    opened: OpenInquiry,
+    *,
+    vault: Vault,
+    details: Details,
+    lawful: LawfulInquiry,
+    reply_key: str,
+    gate_version: int,
+) -> NewInquiry:
+    """Return the same inquiry in the words of the law as it reads now, as a new entry."""
+    entry_id = new_id()
+    wording = Wording(
+        department=opened.inquiry.department,
+        non_disclosure=bool(opened.inquiry.non_disclosure),
+        condition=opened.inquiry.condition,
+    )
+    members = _members(details, wording, lawful, reply_key)
+    effect = InquiryAskedAgain(
+        inquiry_id=opened.inquiry_id,
+        old_entry_id=opened.recorded.entry_id,
+        entry_id=entry_id,
+        provider=lawful.provider,
+        summary={name: members[name] for name in _SUMMARY},
+        details_box=_box(vault, opened.inquiry_id, opened.key_year, details),
+    )
+    return NewInquiry(
+        inquiry_id=opened.inquiry_id,
+        client_id=opened.client_id,
+        draft=_draft(
+            entry_id,
+            details,
+            lawful,
+            members,
+            effects=(effect,),
+            gate_version=gate_version,
+        ),
+        details=details,
+        key_year=opened.key_year,
+    )
+
+
+def _draft(
+    entry_id: str,
+    details: Details,
+    lawful: LawfulInquiry,
+    members: dict[str, object],
+    *,
+    effects: tuple[Effect, ...],
+    gate_version: int,
+) -> Draft:
+    return Draft(
         entry_id=entry_id,
         kind="inquiry",
         members=members,
@@ -152,16 +207,13 @@ def new_inquiry(
             procedure=lawful.permit.procedure.id,
             information=lawful.permit.term.id,
         ),
-        effects=(opened, *effects),
+        effects=effects,
         gate_version=gate_version,
     )
-    return NewInquiry(
-        inquiry_id=inquiry_id,
-        client_id=client_id,
-        draft=draft,
-        details=details,
-        key_year=accepted_at.year,
-    )
+
+
+def _box(vault: Vault, inquiry_id: str, year: int, details: Details) -> bytes:
+    return vault.seal(TABLE, DETAILS, year, inquiry_id, msgspec.json.encode(details))
 
 
 def reopen(row: InquiryRow, recorded: Recorded, vault: Vault) -> OpenInquiry:

@@ -160,7 +160,8 @@ def require_current(presented: Presented, trust: Trust, now: datetime) -> None:
 
     Raises:
         PermitExpiredError: past `exp` or `request_expires`.
-        DirectoryBehindError: the token names another directory or allow list than ours.
+        DirectoryBehindError: the token names a newer directory than ours.
+        PermitRefusedError: it names another allow list or law day than its own directory.
     """
     try:
         check_unexpired(presented.token, now=now)
@@ -168,19 +169,25 @@ def require_current(presented: Presented, trust: Trust, now: datetime) -> None:
         raise PermitExpiredError("token: expired") from None
     if now >= parse_instant(presented.matter.permit.request_expires):
         raise PermitExpiredError("request: expired")
-    directory = trust.directory
-    if presented.token.directory_version > directory.version:
+    if is_behind(presented, trust):
         raise DirectoryBehindError("directory: older than the token's")
-    if presented.token.allow_list != directory.allow_list_digest:
-        raise DirectoryBehindError("allow list: another than the token's")
-    if presented.matter.permit.law_day != trust.law_day(now).isoformat():
-        _require_same_request_day(presented, trust)
+    directory, token = trust.directory, presented.token
+    if token.directory_version < directory.version:
+        # Made under an older law; ours decides, and can only be stricter for us.
+        return
+    if token.allow_list != directory.allow_list_digest:
+        raise PermitRefusedError("token: another allow list", reason="token-allow-list")
+    _require_law_day(presented, trust)
 
 
-def _require_same_request_day(presented: Presented, trust: Trust) -> None:
-    """The law day is that of the request; only a real network's midnight may lie between."""
+def is_behind(presented: Presented, trust: Trust) -> bool:
+    """Tell whether the token names a newer directory than ours."""
+    return presented.token.directory_version > trust.directory.version
+
+
+def _require_law_day(presented: Presented, trust: Trust) -> None:
+    """The law day is that of the request: today's, or a development network's own."""
     requested = parse_instant(presented.matter.permit.requested_at)
-    if trust.directory.law_day is not None or (
-        presented.matter.permit.law_day != tokyo_day(requested).isoformat()
-    ):
-        raise DirectoryBehindError("law day: another than the token's")
+    expected = trust.directory.law_day or tokyo_day(requested)
+    if presented.matter.permit.law_day != expected.isoformat():
+        raise PermitRefusedError("token: another law day", reason="token-law-day")

@@ -4,21 +4,30 @@ Known permits are answered from what was kept, byte for byte; new ones are decid
 the switches, the flags and the replica say, sealed, recorded, and only then sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from certs.permits import PermitToken
 from codes.canonical import b64
 from gateway import metrics
 from gateway.errors import ConflictError, SekishoError, UnavailableError
 from gateway.flows.answering import Answering
 from gateway.flows.answers import Answer, Answers
 from gateway.flows.context import Context
+from gateway.flows.evidence import record_refusals, refusal_of
 from gateway.flows.outcomes import Outcomes
-from gateway.flows.presented import Presented, Tokens, present, require_current
+from gateway.flows.presented import (
+    PermitRefusedError,
+    Presented,
+    Tokens,
+    is_behind,
+    present,
+    require_current,
+)
 from gateway.flows.proofs import prove
 from gateway.flows.record_types import EffectRefusedError, Recorded, StaleDecisionError
-from gateway.flows.statements import received
+from gateway.flows.statements import StatementInvalidError, Statements, received
 from gateway.storage import provisions
 from gateway.storage.provisions import KeptAnswer
 from gateway.wire.network import (
@@ -30,6 +39,8 @@ from gateway.wire.network import (
 )
 
 DECISIONS_MAX: Final = 5
+
+LookForDirectory = Callable[[], Awaitable[object]]
 
 
 class PermitUsedError(ConflictError):
@@ -50,6 +61,9 @@ class _Told:
 
 _Result: TypeAlias = _Told | SekishoError
 
+_EVIDENCE: Final = (PermitRefusedError, StatementInvalidError, PermitUsedError)
+"""Refusals for good; an expired token and an older directory leave the permit unknown."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvisionsReply:
@@ -64,12 +78,19 @@ class Provide:
     """`POST /v1/provisions` of one gateway."""
 
     def __init__(
-        self, context: Context, answering: Answering, answers: Answers, outcomes: Outcomes
+        self,
+        context: Context,
+        answering: Answering,
+        answers: Answers,
+        outcomes: Outcomes,
+        *,
+        look_for_directory: LookForDirectory,
     ) -> None:
         self._context = context
         self._answering = answering
         self._answers = answers
         self._outcomes = outcomes
+        self._look_for_directory = look_for_directory
         self._tokens = Tokens(context.trust)
         context.trust.watch(lambda _new, _old: self._tokens.forget())
 
@@ -78,7 +99,8 @@ class Provide:
 
         Raises `StatementInvalidError` when a group does not verify: nothing is done then.
         """
-        presented = self._present(sender, request)
+        statements = received(self._context.trust, request.groups, sender=sender)
+        presented = self._present(sender, request, statements)
         results: dict[int, _Result] = {
             place: item for place, item in enumerate(presented) if isinstance(item, SekishoError)
         }
@@ -88,30 +110,50 @@ class Provide:
         results |= await self._known(sender, wanted)
         fresh = {place: item for place, item in wanted.items() if place not in results}
         results |= await self._fresh(sender, fresh)
+        await self._record_refusals(sender, request, statements, results)
         return await self._reply([results[place] for place in range(len(request.items))])
 
-    def _present(self, sender: str, request: ProvisionsRequest) -> list[Presented | SekishoError]:
-        context = self._context
-        now = context.clock.now()
-        tokens: list[object] = []
+    def _present(
+        self, sender: str, request: ProvisionsRequest, statements: Statements
+    ) -> list[Presented | SekishoError]:
+        now = self._context.clock.now()
+        tokens: list[PermitToken | SekishoError] = []
         for text in request.tokens:
             try:
                 tokens.append(self._tokens.read(text, sender=sender, now=now))
             except SekishoError as error:
                 tokens.append(error)
-        statements = received(context.trust, request.groups, sender=sender)
         presented: list[Presented | SekishoError] = []
         seen: set[str] = set()
         for item in request.items:
             try:
-                one = present(item, tokens, statements)  # type: ignore[arg-type]  # tokens or errors
-                if one.matter.permit_id in seen:
-                    raise PermitUsedError("permit: twice in one message")
-                seen.add(one.matter.permit_id)
-                presented.append(one)
+                one = present(item, tokens, statements)
             except SekishoError as error:
                 presented.append(error)
+                continue
+            is_second = one.matter.permit_id in seen
+            presented.append(PermitUsedError("permit: twice in a message") if is_second else one)
+            seen.add(one.matter.permit_id)
         return presented
+
+    async def _record_refusals(
+        self,
+        sender: str,
+        request: ProvisionsRequest,
+        statements: Statements,
+        results: dict[int, _Result],
+    ) -> None:
+        """Record what was refused for good though it was authentic, before it is answered."""
+        drafts = []
+        for place, result in results.items():
+            item = request.items[place]
+            if isinstance(result, _EVIDENCE) and statements.has(item.group, item.index):
+                statement = statements.at(item.group, item.index)
+                reason = getattr(result, "reason", result.problem)
+                drafts.append(
+                    refusal_of(statement, sender=sender, reason=reason, permit_id=item.permit_id)
+                )
+        await record_refusals(self._context, drafts, source=sender)
 
     async def _known(self, sender: str, wanted: dict[int, Presented]) -> dict[int, _Result]:
         """Return the answers to permits used before: the same bytes, or a replay's refusal."""
@@ -151,6 +193,9 @@ class Provide:
         now = self._context.clock.now()
         if fresh:
             self._context.trust.require_fresh(now)
+        if any(is_behind(item, self._context.trust) for item in fresh.values()):
+            # A receiver with an older directory fetches before it answers (PROTOCOL §1).
+            await self._look_for_directory()
         for place, item in tuple(fresh.items()):
             try:
                 require_current(item, self._context.trust, now)

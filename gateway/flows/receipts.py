@@ -42,6 +42,7 @@ class _Ending:
     permit_id: str | None = None
     permit: Granted | None = None
     provided: Provided | None = None
+    is_end: bool = True
 
 
 class Receipts:
@@ -61,6 +62,16 @@ class Receipts:
                 reason=refused.refusal.reason,
             ),
         )
+
+    def of_law_changed(self, opened: OpenInquiry, refused: RefusedByCore) -> Draft:
+        """Return the receipt of a refusal after which the inquiry goes on under another entry."""
+        ending = _Ending(
+            state=InquiryState.REFUSED,
+            answer=refused.statement,
+            reason=refused.refusal.reason,
+            is_end=False,
+        )
+        return self._draft(opened, ending)
 
     async def failed(self, opened: OpenInquiry, granted: Granted, *, reason: str) -> None:
         """Record that the provider would not take the permit; the permit is what we hold."""
@@ -116,10 +127,9 @@ class Receipts:
 
     def _draft(self, opened: OpenInquiry, ending: _Ending) -> Draft:
         entry_id, members = new_id(), self._members(opened, ending)
-        effects: list[Effect] = [
-            self._moved(opened, ending),
-            checkpoint_kept(ending.answer),
-        ]
+        effects: list[Effect] = [checkpoint_kept(ending.answer)]
+        if ending.is_end:
+            effects.append(self._moved(opened, ending))
         if ending.permit_id is not None:
             effects.append(self._outcomes.row(ending.permit_id, entry_id))
         inquiry = opened.inquiry

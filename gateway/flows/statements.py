@@ -48,8 +48,9 @@ class Statements:
         except KeyError:
             raise StatementInvalidError("item: names no statement", reason="no-statement") from None
 
-    def __len__(self) -> int:
-        return len(self._by_place)
+    def has(self, group: int, index: int) -> bool:
+        """Tell whether a statement stands there."""
+        return (group, index) in self._by_place
 
 
 def received(trust: Trust, groups: Iterable[Group], *, sender: str) -> Statements:

@@ -46,6 +46,8 @@ class Trust:
         self._clock = clock
         self._environment = environment
         self._watchers: list[Adopted] = []
+        self.is_disowned = False
+        """Whether the directory last seen says something else of us than we do (PROTOCOL §1)."""
 
     @classmethod
     def open(
@@ -110,7 +112,9 @@ class Trust:
         if following.digest == self._directory.digest:
             return False
         require_continuity(self._directory, following)
-        self._require_own_entry(following)
+        self.is_disowned = not self._lists_our_keys(following)
+        if self.is_disowned:
+            raise KeyMaterialError("own-entry-differs", f"version {following.version}")
         law = self._law
         if following.allow_list_digest != self._directory.allow_list_digest:
             if raw_allow_list is None:
@@ -160,8 +164,6 @@ class Trust:
         except KeyError:
             raise KeyMaterialError("unknown-sealing-key", "not one of ours") from None
 
-    def _require_own_entry(self, following: Directory) -> None:
-        """Refuse a directory that says something else of us than we do (PROTOCOL §1)."""
+    def _lists_our_keys(self, following: Directory) -> bool:
         listed = {key_set.digest for key_set in following.organisation(self.organisation).key_sets}
-        if self.keys.key_set.digest not in listed:
-            raise KeyMaterialError("own-entry-differs", f"version {following.version}")
+        return self.keys.key_set.digest in listed

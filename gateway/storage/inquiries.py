@@ -62,6 +62,25 @@ class InquiryMoved(Effect):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InquiryAskedAgain(Effect):
+    """The inquiry goes on under another entry: the law had changed between us and the core."""
+
+    KIND: ClassVar[str] = "inquiry_asked_again"
+
+    inquiry_id: str
+    old_entry_id: str
+    entry_id: str
+    provider: str
+    summary: dict[str, object] = field(repr=False)
+    details_box: bytes = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """Return the inquiry's id."""
+        return self.inquiry_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InquiryAcknowledged(Effect):
     """The back office has the result, so the gateway no longer holds it."""
 

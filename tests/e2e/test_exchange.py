@@ -7,6 +7,7 @@ from gateway.domain.client import ANY, Registration
 from gateway.domain.inquiry import InquiryState
 from gateway.flows.inquire import InquiryOrder
 from gateway.flows.lawful import Asked
+from gateway.flows.open_inquiry import Wording
 from policies.citations import parse_citation
 from policies.gates import ConsentStatement
 from tests.e2e.parties import Network
@@ -27,7 +28,6 @@ REGISTRATION = Registration(
 def an_order(number: UnifiedNumber) -> InquiryOrder:
     return InquiryOrder(
         unified_number=number,
-        department="3595115400",
         staff="S001",
         asked=Asked(
             inquirer_body=cast.UNION_HEAD,
@@ -38,8 +38,7 @@ def an_order(number: UnifiedNumber) -> InquiryOrder:
             legal_basis="act19-8",
             consent=ConsentStatement(ground="高齢者の医療の確保に関する法律第138条"),
         ),
-        condition=Latest(),
-        non_disclosure=False,
+        wording=Wording(department="3595115400", non_disclosure=False, condition=Latest()),
     )
 
 

@@ -11,9 +11,11 @@ import msgspec
 from codes.canonical import instant
 from codes.numbers import UnifiedNumber
 from gateway.domain.inquiry import InquiryState
+from gateway.domain.scopes import INQUIRIES_READ, INQUIRIES_WRITE
 from gateway.errors import InvalidBodyError, InvalidQueryError
 from gateway.flows.inquire import IdempotencyKey, InquiryOrder, InquiryView
 from gateway.flows.lawful import Asked
+from gateway.flows.open_inquiry import Wording
 from gateway.http.paging import cursor_of, read_cursor
 from gateway.http.routes import Permission, Reply, Route
 from gateway.listeners.backoffice.services import BackofficeCall
@@ -30,8 +32,8 @@ from policies.citations import CitationError, parse_part
 from policies.gates import ConsentStatement
 from policies.model import Citation, ProcedureId
 
-WRITE: Final = Permission("inquiry:inquiries:write")
-READ: Final = Permission("inquiry:inquiries:read")
+WRITE: Final = Permission(INQUIRIES_WRITE)
+READ: Final = Permission(INQUIRIES_READ)
 
 PREFER: Final = "Prefer"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -157,7 +159,6 @@ ROUTES: Final = (
 def _order(body: NewInquiry, idempotency: IdempotencyKey | None) -> InquiryOrder:
     return InquiryOrder(
         unified_number=UnifiedNumber.parse(body.unified_number),
-        department=body.department,
         staff=body.staff,
         asked=Asked(
             inquirer_body=body.inquirer_body,
@@ -169,8 +170,11 @@ def _order(body: NewInquiry, idempotency: IdempotencyKey | None) -> InquiryOrder
             items=tuple(body.items),
             consent=_consent(body.consent),
         ),
-        condition=body.condition,
-        non_disclosure=body.non_disclosure,
+        wording=Wording(
+            department=body.department,
+            non_disclosure=body.non_disclosure,
+            condition=body.condition,
+        ),
         idempotency=idempotency,
     )
 

@@ -1,8 +1,11 @@
 """Network zone: permits presented to us as provider, answers delivered to us as inquirer."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from gateway.errors import SekishoError
+from gateway.flows.statements import StatementInvalidError
 from gateway.http.items import item_problem
 from gateway.http.members import CORE_ONLY, GATEWAY_ONLY, Member
 from gateway.http.routes import Call, Route
@@ -20,9 +23,20 @@ from gateway.wire.network import (
 NetworkCall: TypeAlias = Call[NetworkServices, Member]
 
 
+@contextmanager
+def noise_noted(call: NetworkCall) -> Iterator[None]:
+    """Count a message whose statements did not verify: an event, no evidence."""
+    try:
+        yield
+    except StatementInvalidError as error:
+        call.services.events.note(call.caller.organisation, error.reason)
+        raise
+
+
 async def provisions(call: NetworkCall, body: ProvisionsRequest) -> ProvisionsAnswer:
     """Answer permits: one statement, sealed where something is provided, or one problem each."""
-    reply = await call.services.provide.take(call.caller.organisation, body)
+    with noise_noted(call):
+        reply = await call.services.provide.take(call.caller.organisation, body)
     return ProvisionsAnswer(
         groups=reply.groups,
         keys=reply.keys,
@@ -37,7 +51,8 @@ async def provisions(call: NetworkCall, body: ProvisionsRequest) -> ProvisionsAn
 
 async def deliveries(call: NetworkCall, body: DeliveriesRequest) -> AcknowledgedAnswer:
     """Take in held answers that people released or refused; acknowledged after commit."""
-    answers = await call.services.deliveries.take(call.caller.organisation, body)
+    with noise_noted(call):
+        answers = await call.services.deliveries.take(call.caller.organisation, body)
     return AcknowledgedAnswer(
         results=[
             AcknowledgedResult(problem=item_problem(answer, listener=LISTENER))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.flows.evidence import SecurityEvents
 from gateway.flows.notices import Notices
 from gateway.flows.provide import Provide
 from gateway.flows.take_deliveries import TakeDeliveries
@@ -17,3 +18,4 @@ class NetworkServices:
     provide: Provide
     deliveries: TakeDeliveries
     notices: Notices
+    events: SecurityEvents

@@ -108,3 +108,24 @@ LANGUAGE sql VOLATILE AS $$
     )
     SELECT position FROM wanted JOIN moved USING (inquiry_id)
 $$;
+
+-- The core read the law otherwise: the inquiry goes on, once, under another entry.
+CREATE FUNCTION effect_inquiry_asked_again(rows jsonb) RETURNS SETOF integer
+LANGUAGE sql VOLATILE AS $$
+    WITH wanted AS (
+        SELECT w.*, (w.place - 1)::integer AS position
+          FROM ROWS FROM (jsonb_to_recordset(rows) AS (
+                   inquiry_id text, old_entry_id text, entry_id text, provider text,
+                   summary jsonb, details_box text
+               )) WITH ORDINALITY
+               AS w(inquiry_id, old_entry_id, entry_id, provider, summary, details_box, place)
+    ), moved AS (
+        UPDATE inquiries AS i
+           SET entry_id = w.entry_id, provider = w.provider, summary = w.summary,
+               details_box = decode(w.details_box, 'base64')
+          FROM wanted AS w
+         WHERE i.inquiry_id = w.inquiry_id AND i.entry_id = w.old_entry_id AND i.state = 'open'
+        RETURNING i.inquiry_id
+    )
+    SELECT position FROM wanted JOIN moved USING (inquiry_id)
+$$;
