@@ -9,6 +9,7 @@ from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerConte
 from gateway.core import code_deliveries, notices
 from gateway.core.code_book import CodeBook
 from gateway.core.code_deliveries import CodeDeliveries
+from gateway.core.noise import authenticate_and_note
 from gateway.core.notices import Notices
 from gateway.core.publication import Publication
 from gateway.core.routes import ROUTES
@@ -18,7 +19,7 @@ from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
 from gateway.http.application import build_application
 from gateway.http.limits import TokenBuckets
-from gateway.http.members import Member, authenticate_members
+from gateway.http.members import Member
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
 from gateway.settings import CoreSettings
@@ -27,6 +28,7 @@ from policies.measures import StopSwitch
 
 PUBLICATION_S: Final = 0.5
 UPKEEP_S: Final = 3600.0
+EVENTS_S: Final = 60.0
 
 
 class _LateGate:
@@ -54,7 +56,7 @@ async def build(worker: WorkerContext) -> RoleApp:
         await upkeep.prepare()
         codes = CodeBook(context.vault.keys)
         services = CoreServices.of(context, codes, publication, settings.core or CoreSettings())
-        tasks = _tasks(publication, _outbox(context, codes), upkeep)
+        tasks = _tasks(services, _outbox(context, codes), upkeep)
         return _role(worker, context, services, tasks, stack)
     except BaseException:
         await stack.aclose()
@@ -71,13 +73,16 @@ def _outbox(context: Context, codes: CodeBook) -> OutboxJob:
     )
 
 
-def _tasks(
-    publication: Publication, outbox: OutboxJob, upkeep: Upkeep
-) -> tuple[BackgroundTask, ...]:
+def _tasks(services: CoreServices, outbox: OutboxJob, upkeep: Upkeep) -> tuple[BackgroundTask, ...]:
+    publication, events = services.publication, services.events
     return (
         BackgroundTask(
             name="publication",
             run=lambda: every(PUBLICATION_S, publication.turn, name="publication"),
+        ),
+        BackgroundTask(
+            name="security-events",
+            run=lambda: every(EVENTS_S, events.turn, name="security-events"),
         ),
         BackgroundTask(name="outbox", run=outbox.run),
         BackgroundTask(name="upkeep", run=lambda: every(UPKEEP_S, upkeep.turn, name="upkeep")),
@@ -107,6 +112,7 @@ def _role(
         listeners=(_listener(worker, context, services),),
         tasks=tasks,
         not_ready=not_ready,
+        drain=services.events.turn,
         close=stack.aclose,
     )
 
@@ -132,7 +138,7 @@ def _listener(worker: WorkerContext, context: Context, services: CoreServices) -
             listener=NETWORK,
             version=worker.version,
             services=services,
-            authenticate=authenticate_members(context.trust),
+            authenticate=authenticate_and_note(context.trust, services.events),
             limit=limit,
         ),
         host=listener.host,

@@ -2,6 +2,8 @@
 
 from aiohttp import web
 
+from gateway.core import log_routes
+from gateway.core.noise import noting
 from gateway.core.services import CoreCall
 from gateway.http.members import GATEWAY_ONLY, MEMBER, RESIDENT_NETWORK_ONLY
 from gateway.http.routes import Route
@@ -33,12 +35,14 @@ _CLOSED = ("queue-full", "stale-directory", "unknown-result")
 
 async def permits(call: CoreCall, body: PermitsRequest) -> PermitsAnswer:
     """Answer inquiries: a permit or a refusal, each a statement, or one problem each."""
-    return await call.services.permits.answer(call.caller.organisation, body)
+    with noting(call.services.events, call.caller.organisation):
+        return await call.services.permits.answer(call.caller.organisation, body)
 
 
 async def outcomes(call: CoreCall, body: OutcomesRequest) -> OutcomesAnswer:
     """Take in how exchanges came out, from both parties (法23③)."""
-    return await call.services.outcomes.answer(call.caller.organisation, body)
+    with noting(call.services.events, call.caller.organisation):
+        return await call.services.outcomes.answer(call.caller.organisation, body)
 
 
 async def lookup_providers(call: CoreCall, body: ProvidersRequest) -> ProvidersAnswer:
@@ -70,7 +74,8 @@ async def fetch_statements(call: CoreCall, body: StatementsFetchRequest) -> Stat
 
 async def correction_notices(call: CoreCall, body: CorrectionNoticesRequest) -> AcknowledgedAnswer:
     """Take note of corrected records (法31)."""
-    return await call.services.corrections.answer(call.caller.organisation, body)
+    with noting(call.services.events, call.caller.organisation):
+        return await call.services.corrections.answer(call.caller.organisation, body)
 
 
 async def directory(call: CoreCall) -> web.Response:
@@ -194,4 +199,5 @@ ROUTES = (
         headers=(IF_NONE_MATCH,),
         statuses=(200, 304),
     ),
+    *log_routes.ROUTES,
 )

@@ -10,11 +10,14 @@ from gateway.core.code_requests import CodeRequestDesk
 from gateway.core.corrections import CorrectionDesk
 from gateway.core.outcomes import OutcomeDesk
 from gateway.core.permits import PermitDesk, PermitRules
+from gateway.core.problems import LISTENER
 from gateway.core.providers import ProviderDesk
 from gateway.core.publication import Publication
 from gateway.core.resident_codes import ResidentCodeDesk
 from gateway.core.statements import StatementDesk
 from gateway.flows.context import Context
+from gateway.flows.evidence import SecurityEvents
+from gateway.flows.record import RecordWriter
 from gateway.http.members import Member
 from gateway.http.routes import Call
 from gateway.settings import CoreSettings
@@ -33,6 +36,8 @@ class CoreServices:
     statements: StatementDesk
     corrections: CorrectionDesk
     publication: Publication
+    writer: RecordWriter
+    events: SecurityEvents
 
     @classmethod
     def of(
@@ -57,6 +62,8 @@ class CoreServices:
             statements=StatementDesk(context),
             corrections=CorrectionDesk(context),
             publication=publication,
+            writer=context.writer,
+            events=SecurityEvents(context, listener=LISTENER),
         )
 
 

@@ -76,6 +76,15 @@ async def find_recorded(database: Database, entry_ids: Sequence[str]) -> dict[st
     }
 
 
+async def checkpoint_of(database: Database, notary: Notary, slot: int) -> str:
+    """Return a note of a slot's committed root, or raise NotFoundError."""
+    async with database.read() as connection:
+        state = (await read_slots(connection, [slot])).get(slot)
+    if state is None:
+        raise NotFoundError("no such slot")
+    return await notary.note(Checkpoint(state.origin, state.size, state.root))
+
+
 async def prove(
     database: Database, notary: Notary, recorded: Sequence[Recorded]
 ) -> list[tuple[int, StatementGroup]]:

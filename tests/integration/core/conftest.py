@@ -8,6 +8,7 @@ import pytest
 
 from codes.network_code import NetworkCode
 from gateway.app import core_role
+from gateway.app.roles import RoleApp
 from gateway.core.code_book import CodeBook
 from gateway.demo import cast
 from gateway.storage.database import Database
@@ -32,6 +33,7 @@ class Core:
 
     database: Database
     codes: CodeBook
+    role: RoleApp | None = None
 
     async def enrol(self, *organisations: str) -> bytes:
         """Make a person whom these organisations have codes for; return who it is."""
@@ -94,7 +96,7 @@ async def core(world: World) -> AsyncIterator[Core]:
     role = await core_role.build(world.worker(cast.CORE, "core"))
     async with serving(role, world.ports[cast.CORE]):
         database = await Database.open(world.dsns[cast.CORE], connections_max=1)
-        yield Core(database=database, codes=world.code_book())
+        yield Core(database=database, codes=world.code_book(), role=role)
         await database.close()
 
 
