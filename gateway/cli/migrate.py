@@ -44,5 +44,6 @@ def _migrate(settings: Settings) -> list[Migration]:
         return asyncio.run(migrate(settings.database.owner_dsn))
     if settings.database.dsn is not None:
         raise ConfigurationError("database.owner_dsn: needed to migrate a database with a dsn")
-    with EmbeddedPostgres(settings.database_dir) as server:
+    is_durable = settings.environment != "test"
+    with EmbeddedPostgres(settings.database_dir, is_durable=is_durable) as server:
         return asyncio.run(migrate(server.dsn(OWNER_ROLE)))

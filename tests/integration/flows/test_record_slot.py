@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
+from certs.errors import CertsError
+from certs.log_keys import LogSigner
 from gateway.errors import ConfigurationError
 from gateway.flows.record import (
     EntryRefusedError,
@@ -221,3 +223,38 @@ async def test_a_deadlock_is_tried_again(record_log: RecordLog, dsns: Dsns) -> N
         outcomes = await append
 
     assert [type(outcome).__name__ for outcome in outcomes] == ["EffectRefusedError", "Recorded"]
+
+
+class _BrokenSigner:
+    """A key that went away, as one in a hardware module may."""
+
+    def __init__(self, signer: LogSigner) -> None:
+        self.public = signer.public
+
+    def sign_ed25519(self, message: bytes) -> bytes:
+        raise CertsError(f"no key for {len(message)} bytes")
+
+    def sign_mldsa44(self, message: bytes) -> bytes:
+        raise CertsError(f"no key for {len(message)} bytes")
+
+
+async def test_what_cannot_be_signed_is_not_released_and_the_next_writer_signs_it(
+    record_log: RecordLog,
+) -> None:
+    async with record_writer(
+        database=record_log.database,
+        network=NETWORK,
+        organisation=ORGANISATION,
+        signer=_BrokenSigner(record_log.signer),
+        keys=record_log.keys,
+        clock=record_log.clock,
+    ) as writer:
+        draft = a_draft(Mark(mark="unsigned"))
+        with pytest.raises(SlotStoppedError):
+            await writer.append([draft], source="a")
+        assert writer.is_stopped
+
+    async with record_log.writer() as writer:
+        found = await writer.find([draft.entry_id])
+        (statement,) = record_log.verify(await writer.statements([found[draft.entry_id]]))
+    assert statement.index == 1
