@@ -28,7 +28,7 @@ _TIME_BYTES: Final = 8
 _COSIGNATURE_BYTES: Final = _TIME_BYTES + MLDSA44_SIGNATURE_BYTES
 _LABEL: Final = b"subtree/v1\n\x00"
 _DASH: Final = "\u2014 "
-_NAME: Final = re.compile(r"[!-*,-~]{1,255}", re.ASCII)
+_NAME: Final = re.compile(rf"[!-*,-~]{{1,{NAME_BYTES_MAX}}}", re.ASCII)
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 

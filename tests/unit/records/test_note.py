@@ -192,6 +192,30 @@ def test_the_limit_counts_bytes(signed: str) -> None:
     assert reason(lambda: verify(signed + dashes)) == "note-too-large"
 
 
+def test_the_largest_values_are_still_a_note() -> None:
+    for checkpoint in (
+        Checkpoint("x" * 255, 2**63 - 1, bytes(32)),
+        Checkpoint("x", 0, bytes(32)),
+    ):
+        for time in (1, 2**63 - 1):
+            text = notes.sign_checkpoint(checkpoint, made.a_signer(), time=time)
+            verified = verify(text, checkpoint.origin)
+            assert (verified.checkpoint, verified.time) == (checkpoint, time)
+
+
+def test_a_note_of_exactly_64_kib_is_read(signed: str) -> None:
+    line = "\u2014 x "
+    room = notes.NOTE_BYTES_MAX - len(f"{signed}{line}\n".encode())
+    fill = room // 4 * 4
+    name = "x" * (1 + room - fill)
+    full = f"{signed}\u2014 {name} {'A' * fill}\n"
+
+    assert len(full.encode()) == notes.NOTE_BYTES_MAX
+    assert verify(full).checkpoint == CHECKPOINT
+    larger = f"{signed}\u2014 {name}x {'A' * fill}\n"
+    assert reason(lambda: verify(larger)) == "note-too-large"
+
+
 @pytest.mark.parametrize(
     ("checkpoint", "expected"),
     [

@@ -67,6 +67,16 @@ def test_a_proof_file_that_we_would_not_write_is_refused(
     assert caught.value.reason == reason
 
 
+def test_the_longest_path_there_can_be_is_read(log: made.MadeLog) -> None:
+    path = [bytes([number]) * 32 for number in range(63)]
+
+    read = proof_files.read_proof(
+        proof_files.write_proof(index=2**63 - 1, path=path, note=log.note())
+    )
+
+    assert (read.index, list(read.path)) == (2**63 - 1, path)
+
+
 def test_a_witness_request_comes_back(log: made.MadeLog) -> None:
     proof = tree.consistency_proof(7, log.size, log.state.node)
     note = log.note()

@@ -86,6 +86,19 @@ def test_the_standard_names_its_own_examples() -> None:
     assert len(tiles.full_tiles_between(0, 70_000)) == 273 + 1
 
 
+def test_a_tree_has_a_partial_tile_on_every_level_it_reaches() -> None:
+    levels = {size: len(tiles.edge_sources(size)) for size in (0, 1, 127, 128, 255, 256, 65_536)}
+
+    assert levels == {0: 0, 1: 1, 127: 1, 128: 1, 255: 1, 256: 2, 65_536: 3}
+    assert len(tiles.edge_sources(tree.SIZE_MAX)) == 8
+
+
+def test_the_largest_number_still_has_a_path() -> None:
+    tile = tiles.TileId(7, 2**63 - 1)
+
+    assert tiles.parse_tile_path(tiles.tile_path(tile)) == (tile, False)
+
+
 @pytest.mark.parametrize(
     "path",
     [
