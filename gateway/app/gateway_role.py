@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.app.backoffice import make_backoffice
 from gateway.app.floor import DirectoryPoll, laid_floor, network_tls
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.errors import ConfigurationError
@@ -14,11 +15,12 @@ from gateway.flows.continue_inquiry import Continuations
 from gateway.flows.deliver import Deliver
 from gateway.flows.delivery_drafts import KIND as DELIVERY
 from gateway.flows.delivery_drafts import DeliveryDrafts
+from gateway.flows.evidence import SecurityEvents
 from gateway.flows.inquire import Inquire
 from gateway.flows.notices import Notices
 from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.outcomes import Outcomes
-from gateway.flows.provide import Provide
+from gateway.flows.provide import LookForDirectory, Provide
 from gateway.flows.receipts import Receipts
 from gateway.flows.release import Release
 from gateway.flows.replica_reader import ReplicaReader
@@ -39,6 +41,7 @@ TAKE_UP_S = 2.0
 END_LAPSED_S = 60.0
 NOTICES_S = 15.0
 DAYS_S = 3600.0
+EVENTS_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class Flows:
     notices: Notices
     release: Release
     deliver: Deliver
+    events: SecurityEvents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,18 +81,22 @@ async def compose(worker: WorkerContext) -> Gateway:
     stack = AsyncExitStack()
     try:
         context = await stack.enter_async_context(laid_floor(worker, load_gate=read_gate))
-        flows = make_flows(context, rules=read_rules(worker.settings))
-        return Gateway(context=context, flows=flows, role=_role(worker, context, flows, stack))
+        poll = DirectoryPoll(worker, context)
+        flows = make_flows(context, rules=read_rules(worker.settings), look_for_directory=poll.look)
+        role = _role(worker, context, flows, poll, stack)
+        return Gateway(context=context, flows=flows, role=role)
     except BaseException:
         await stack.aclose()
         raise
 
 
-def make_flows(context: Context, *, rules: ReleaseRules) -> Flows:
+def make_flows(
+    context: Context, *, rules: ReleaseRules, look_for_directory: LookForDirectory
+) -> Flows:
     """Return the use-cases over one floor."""
     outcomes = Outcomes(context)
     receipts = Receipts(context, outcomes)
-    continuations = Continuations(context, receipts)
+    continuations = Continuations(context, receipts, look_for_directory=look_for_directory)
     answering = Answering(context, ReplicaReader(context.vault, context.clock), rules)
     answers = Answers(context, outcomes, rules_version=rules.version)
     return Flows(
@@ -98,11 +106,14 @@ def make_flows(context: Context, *, rules: ReleaseRules) -> Flows:
         inquire=Inquire(context, continuations),
         answering=answering,
         answers=answers,
-        provide=Provide(context, answering, answers, outcomes),
+        provide=Provide(
+            context, answering, answers, outcomes, look_for_directory=look_for_directory
+        ),
         deliveries=TakeDeliveries(context, receipts, continuations),
         notices=Notices(context),
         release=Release(context, answering, DeliveryDrafts(context, outcomes)),
         deliver=Deliver(context, answering),
+        events=SecurityEvents(context, listener="network"),
     )
 
 
@@ -123,7 +134,13 @@ def read_rules(settings: Settings) -> ReleaseRules:
         raise ConfigurationError(f"{path}: {error}") from None
 
 
-def _role(worker: WorkerContext, context: Context, flows: Flows, stack: AsyncExitStack) -> RoleApp:
+def _role(
+    worker: WorkerContext,
+    context: Context,
+    flows: Flows,
+    poll: DirectoryPoll,
+    stack: AsyncExitStack,
+) -> RoleApp:
     async def turn_days() -> None:
         async with context.database.read() as connection:
             await provisions.turn_days(connection)
@@ -138,6 +155,8 @@ def _role(worker: WorkerContext, context: Context, flows: Flows, stack: AsyncExi
             missing.append("record-slot-stopped")
         if context.clock.now() >= context.trust.directory.expires:
             missing.append("directory-expired")
+        if context.trust.is_disowned:
+            missing.append("own-entry-differs")
         return tuple(missing)
 
     inquiry_job = InquiryJob(context, flows.continuations)
@@ -145,12 +164,17 @@ def _role(worker: WorkerContext, context: Context, flows: Flows, stack: AsyncExi
         context.database,
         {OUTCOME: flows.outcomes.send_rows, DELIVERY: flows.deliver.send_rows},
     )
-    poll = DirectoryPoll(worker, context)
+    backoffice = make_backoffice(worker, context, inquire=flows.inquire)
     return RoleApp(
-        listeners=_listeners(worker, context, flows),
+        listeners=(*_listeners(worker, context, flows), backoffice.listener),
         tasks=(
             BackgroundTask(name="directory", run=poll.run),
             BackgroundTask(name="outbox", run=outbox_job.run),
+            BackgroundTask(name="slot", run=context.writer.wait_stopped),
+            BackgroundTask(
+                name="security-events",
+                run=lambda: every(EVENTS_S, flows.events.turn, name="security-events"),
+            ),
             BackgroundTask(
                 name="take-up",
                 run=lambda: every(TAKE_UP_S, inquiry_job.take_up, name="take-up"),
@@ -167,7 +191,9 @@ def _role(worker: WorkerContext, context: Context, flows: Flows, stack: AsyncExi
                 run=lambda: every(END_LAPSED_S, flows.release.end_lapsed, name="holds"),
             ),
             BackgroundTask(name="days", run=lambda: every(DAYS_S, turn_days, name="days")),
+            *backoffice.tasks,
         ),
+        commands=backoffice.commands,
         not_ready=not_ready,
         drain=drain,
         close=stack.aclose,
@@ -179,7 +205,10 @@ def _listeners(worker: WorkerContext, context: Context, flows: Flows) -> tuple[L
     if settings.network is None:
         raise ConfigurationError("role gateway: no network listener")
     services = NetworkServices(
-        provide=flows.provide, deliveries=flows.deliveries, notices=flows.notices
+        provide=flows.provide,
+        deliveries=flows.deliveries,
+        notices=flows.notices,
+        events=flows.events,
     )
     return (
         ListenerSpec(

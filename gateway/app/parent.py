@@ -30,7 +30,13 @@ from gateway.settings import Settings, listener_addresses, parse_settings
 OPS_DRAIN_S: Final = 2.0
 _DRAINING: Final = ("draining",)
 # What the control socket passes on to a worker; the roles say what they do.
-FORWARDED: Final = frozenset({"staff-add", "residents-load"})
+FORWARDED: Final = frozenset(
+    {
+        *("staff-add", "residents-load"),
+        *("clients-add", "clients-list", "clients-show"),
+        *("clients-disable", "clients-enable", "clients-rotate"),
+    }
+)
 
 log = get_logger()
 

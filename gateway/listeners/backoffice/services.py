@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 
 from gateway.domain.client import Registration
 from gateway.flows.inquire import Inquire
+from gateway.flows.sign_in_clients import PresentedCertificate, SignInClients
 from gateway.http.routes import Call
 
 LISTENER: Final = "backoffice"
@@ -14,7 +15,9 @@ LISTENER: Final = "backoffice"
 class BackofficeServices:
     """The flows that back-office systems and the registry reach."""
 
+    sign_in: SignInClients
     inquire: Inquire
+    issuer: str
     wait_s_max: float
 
 
@@ -26,4 +29,13 @@ class Client:
     scopes: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certified:
+    """Somebody with a certificate of this listener's CA, who has not signed in yet."""
+
+    certificate: PresentedCertificate
+
+
+Caller: TypeAlias = Client | Certified
 BackofficeCall: TypeAlias = Call[BackofficeServices, Client]
+CertifiedCall: TypeAlias = Call[BackofficeServices, Certified]
