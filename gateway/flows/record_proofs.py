@@ -14,6 +14,7 @@ from codes.canonical import instant
 from gateway.clock import Clock
 from gateway.errors import NotFoundError
 from gateway.flows.record_types import Recorded
+from gateway.records.errors import RecordsError
 from gateway.records.note import Checkpoint, LogSigner, sign_checkpoint
 from gateway.records.statements import StatementGroup
 from gateway.records.tiles import Tile, node_source, tiles_for
@@ -24,6 +25,7 @@ from gateway.storage.records import find_entries
 from gateway.storage.tiles import read_slots, read_tiles
 
 NOTES_MAX: Final = 256
+NODE_NOT_HELD: Final = "node-not-held"
 
 
 class Notary:
@@ -90,8 +92,8 @@ async def prove(
 ) -> list[tuple[int, StatementGroup]]:
     """Return the statements of these entries, one group a slot, in slot order.
 
-    What one batch recorded is proved from memory under that batch's checkpoint, anything else
-    from tiles under its slot's latest root.
+    What this process recorded lately is proved from memory under the newest checkpoint among it,
+    anything else from tiles under its slot's latest root.
 
     Raises:
         NotFoundError: a slot is not in this database.
@@ -108,15 +110,26 @@ async def prove(
 
 
 def _from_memory(entries: Sequence[Recorded]) -> StatementGroup | None:
-    under = entries[0].under
-    if under is None or any(entry.under is not under for entry in entries):
+    """Return the group under the newest checkpoint that any of the entries came with, if it can.
+
+    What this process recorded lately is still in the edge of its newest tree, whichever of the
+    last batches it was in; what lies further left is read from tiles.
+    """
+    known = [entry.under for entry in entries if entry.under is not None]
+    if len(known) < len(entries):
         return None
-    return StatementGroup.build(
-        checkpoint=under.checkpoint,
-        size=under.size,
-        entries={entry.index: entry.entry for entry in entries},
-        node=under.extension.node,
-    )
+    newest = max(known, key=lambda under: under.size)
+    try:
+        return StatementGroup.build(
+            checkpoint=newest.checkpoint,
+            size=newest.size,
+            entries={entry.index: entry.entry for entry in entries},
+            node=newest.extension.node,
+        )
+    except RecordsError as error:
+        if error.reason != NODE_NOT_HELD:
+            raise
+        return None
 
 
 async def _from_tiles(
