@@ -7,6 +7,7 @@ from pathlib import Path
 from gateway.app.backoffice import make_backoffice
 from gateway.app.floor import DirectoryPoll, laid_floor, network_tls
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
+from gateway.app.staff import make_staff
 from gateway.errors import ConfigurationError
 from gateway.flows.answering import Answering
 from gateway.flows.answers import Answers
@@ -165,8 +166,9 @@ def _role(
         {OUTCOME: flows.outcomes.send_rows, DELIVERY: flows.deliver.send_rows},
     )
     backoffice = make_backoffice(worker, context, inquire=flows.inquire)
+    staff = make_staff(worker, context, release=flows.release)
     return RoleApp(
-        listeners=(*_listeners(worker, context, flows), backoffice.listener),
+        listeners=(*_listeners(worker, context, flows), backoffice.listener, staff.listener),
         tasks=(
             BackgroundTask(name="directory", run=poll.run),
             BackgroundTask(name="outbox", run=outbox_job.run),
@@ -192,8 +194,9 @@ def _role(
             ),
             BackgroundTask(name="days", run=lambda: every(DAYS_S, turn_days, name="days")),
             *backoffice.tasks,
+            *staff.tasks,
         ),
-        commands=backoffice.commands,
+        commands={**backoffice.commands, **staff.commands},
         not_ready=not_ready,
         drain=drain,
         close=stack.aclose,

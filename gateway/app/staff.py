@@ -1,0 +1,126 @@
+"""The staff listener of the gateway role: its flows, its TLS, its upkeep, the first account."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from certs.errors import CertsError
+from certs.own_keys import CertificateFiles
+from certs.tls import staff_server_context
+from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerContext
+from gateway.errors import ConfigurationError, InvalidRequestError
+from gateway.flows.context import Context
+from gateway.flows.evidence import SecurityEvents
+from gateway.flows.release import Release
+from gateway.flows.review_holds import ReviewHolds
+from gateway.flows.sign_in_staff import PasswordDoor, SignInStaff
+from gateway.flows.staff_accounts import StaffAccounts
+from gateway.http.tls import TlsSource
+from gateway.jobs.periodic import every
+from gateway.listeners.staff import app
+from gateway.listeners.staff.services import LISTENER, StaffServices
+from gateway.settings import StaffListener
+
+EVENTS_S: Final = 60.0
+UPKEEP_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffZone:
+    """What the gateway role serves its own people with."""
+
+    services: StaffServices
+    listener: ListenerSpec
+    tasks: tuple[BackgroundTask, ...]
+    commands: Mapping[str, Command]
+
+
+def make_staff(worker: WorkerContext, context: Context, *, release: Release) -> StaffZone:
+    """Return the staff zone over the flows of one worker.
+
+    Raises:
+        ConfigurationError: there is no such listener, or its certificate cannot be used.
+    """
+    settings = worker.settings.listeners.staff
+    if settings is None:
+        raise ConfigurationError("role gateway: no staff listener")
+    events, door = SecurityEvents(context, listener=LISTENER), PasswordDoor()
+    services = StaffServices(
+        sign_in=SignInStaff(context, events, door),
+        accounts=StaffAccounts(context, door),
+        release=release,
+        review_holds=ReviewHolds(context, release),
+    )
+    return StaffZone(
+        services=services,
+        listener=ListenerSpec(
+            name=LISTENER,
+            application=app.build(
+                services, limits=settings.limits, clock=context.clock, version=worker.version
+            ),
+            host=settings.host,
+            limits=settings.limits,
+            tls=TlsSource(_tls(context, settings), listener=LISTENER),
+        ),
+        tasks=(
+            BackgroundTask(
+                name="staff-events",
+                run=lambda: every(EVENTS_S, events.turn, name="staff-events"),
+            ),
+            BackgroundTask(
+                name="staff-upkeep",
+                run=lambda: every(UPKEEP_S, services.sign_in.sweep, name="staff-upkeep"),
+            ),
+        ),
+        commands={"staff-add": first_account(services.accounts)},
+    )
+
+
+class FirstAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The arguments of `staff-add`."""
+
+    name: str
+    password: str
+    totp_secret: str | None = None
+
+    def __repr__(self) -> str:
+        return "FirstAccount(masked)"
+
+
+def first_account(accounts: StaffAccounts) -> Command:
+    """Return the command that makes the first account, for whoever runs the machine."""
+
+    async def add(arguments: Mapping[str, object]) -> Mapping[str, object]:
+        try:
+            asked = msgspec.convert(arguments, FirstAccount)
+        except msgspec.ValidationError:
+            # `from None`: the original exception may carry a secret.
+            raise InvalidRequestError("staff-add: name, password, totp_secret") from None
+        made = await accounts.add_first(asked.name, asked.password, asked.totp_secret)
+        return {
+            "staff_id": made.staff_id,
+            "totp_secret": made.factor.base32(),
+            "totp_uri": made.uri,
+        }
+
+    return add
+
+
+def _tls(context: Context, settings: StaffListener) -> ssl.SSLContext:
+    """Return the listener's TLS: from the files the settings name, else from the key directory.
+
+    A CA named in the settings asks browsers for a certificate as well (staff IC cards).
+    """
+    keys = context.trust.keys
+    own, ca = keys.listener_certificate(LISTENER), keys.listener_ca(LISTENER)
+    if settings.tls is not None:
+        own = CertificateFiles(certificate=settings.tls.certificate, key=settings.tls.private_key)
+        ca = settings.tls.client_ca or ca
+    must_show = settings.tls is not None and settings.tls.client_ca is not None
+    try:
+        return staff_server_context(own, ca=ca, require_certificate=must_show)
+    except CertsError as error:
+        raise ConfigurationError(f"listeners.staff: {error}") from None

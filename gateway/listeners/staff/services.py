@@ -1,0 +1,43 @@
+"""What the staff zone's handlers work with, and who its callers are."""
+
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from gateway.domain.staff import Staff
+from gateway.errors import NotAuthenticatedError
+from gateway.flows.release import Release
+from gateway.flows.review_holds import ReviewHolds
+from gateway.flows.sign_in_staff import SignInStaff
+from gateway.flows.staff_accounts import StaffAccounts
+from gateway.http.routes import Call
+
+LISTENER: Final = "staff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffServices:
+    """The flows that members of staff reach."""
+
+    sign_in: SignInStaff
+    accounts: StaffAccounts
+    release: Release
+    review_holds: ReviewHolds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: an address, and a member of staff where the route wants a session."""
+
+    address: str
+    signed_in: Staff | None = None
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def staff(self) -> Staff:
+        """Return who is signed in; a route of a session is reached by nobody else."""
+        if self.signed_in is None:
+            raise NotAuthenticatedError("session: none")
+        return self.signed_in
+
+
+StaffCall: TypeAlias = Call[StaffServices, Caller]
