@@ -1,0 +1,1 @@
+"""Measuring: the floor of cryptography, the provider alone, exchanges of real processes."""
