@@ -16,7 +16,7 @@ SekishoError
 ├── TooManyRequestsError          a named limit of the caller
 └── UnavailableError              not now; fail closed, ask again
     ├── QueueFullError  DrainingError  LockedError
-    └── StaleDirectoryError  UnknownResultError
+    └── StaleDirectoryError  ClockOffError  UnknownResultError
 
 Parts of the gateway add leaves of their own under these; `problem` is the public name and
 is kept for ever, the message is for operators and never holds a personal datum.
@@ -195,6 +195,12 @@ class StaleDirectoryError(UnavailableError):
     """The signed directory is expired or older than what the other side relies on."""
 
     problem = "stale-directory"
+
+
+class ClockOffError(UnavailableError):
+    """Our clock is too far from the core's for anything we would sign to be believed."""
+
+    problem = "clock-off"
 
 
 class UnknownResultError(UnavailableError):

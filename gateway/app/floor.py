@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from certs.directory import Directory
+from certs.directory import ALLOW_LIST_BYTES_MAX, DIRECTORY_BYTES_MAX, Directory
 from certs.errors import CertsError
 from certs.key_files import write_file
 from certs.own_keys import PrivateKeySet, read_public
@@ -17,6 +17,7 @@ from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
 from gateway.flows.gate import GateView
 from gateway.flows.record import record_writer
+from gateway.flows.record_queue import FairQueue
 from gateway.flows.record_start import open_streams
 from gateway.flows.trust import Trust
 from gateway.flows.vault import Vault
@@ -74,6 +75,11 @@ async def laid_floor(
                 signer=trust.keys.log,
                 keys=keys,
                 clock=worker.clock,
+                queue=FairQueue(
+                    queue_entries_max=settings.records.queue_entries_max,
+                    batch_entries_max=settings.records.batch_entries_max,
+                ),
+                is_replicated=settings.records.durability == "replicated",
             )
         )
         peers = Peers(RouteBook(trust).route)
@@ -173,12 +179,16 @@ class DirectoryPoll:
 
     async def look(self) -> bool:
         """Fetch and adopt once; tells whether the directory changed."""
-        trust = self._context.trust
+        trust, peers = self._context.trust, self._context.peers
         try:
-            raw = await self._context.peers.get(trust.core, DIRECTORY_PATH)
-            allow_list = None
+            fetched = await peers.get(trust.core, DIRECTORY_PATH, bytes_max=DIRECTORY_BYTES_MAX)
+            trust.compare_clocks(fetched.date, self._context.clock.now())
+            raw, allow_list = fetched.body, None
             if trust.needs_allow_list(raw):
-                allow_list = await self._context.peers.get(trust.core, ALLOW_LIST_PATH)
+                listed = await peers.get(
+                    trust.core, ALLOW_LIST_PATH, bytes_max=ALLOW_LIST_BYTES_MAX
+                )
+                allow_list = listed.body
             changed = trust.adopt(raw, allow_list)
         except (CertsError, FactsError) as error:
             log.warning("directory_refused", reason=error.reason)

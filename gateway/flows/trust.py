@@ -6,7 +6,7 @@ has expired stops every new exchange (PROTOCOL §1).
 """
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from certs.continuity import require_continuity
@@ -16,11 +16,12 @@ from certs.own_keys import PrivateKeySet
 from certs.sealing import SealingPrivateKey
 from codes.canonical import tokyo_day
 from gateway.clock import Clock
-from gateway.errors import StaleDirectoryError
+from gateway.errors import ClockOffError, StaleDirectoryError
 from gateway.records.statements import VerifiedNotes
 from policies.allow_list import AllowList
 
 CORE: Final = "core"
+CLOCK_OFF_MAX: Final = timedelta(seconds=30)
 
 Adopted = Callable[[Directory, Directory | None], None]
 
@@ -46,6 +47,7 @@ class Trust:
         self._clock = clock
         self._environment = environment
         self._watchers: list[Adopted] = []
+        self.is_clock_off = False
         self.is_disowned = False
         """Whether the directory last seen says something else of us than we do (PROTOCOL §1)."""
 
@@ -136,8 +138,18 @@ class Trust:
         )
         return following.allow_list_digest != self._directory.allow_list_digest
 
+    def compare_clocks(self, theirs: datetime | None, ours: datetime) -> None:
+        """Remember whether our clock and the core's are further apart than an exchange bears."""
+        if theirs is not None:
+            self.is_clock_off = abs(theirs - ours) > CLOCK_OFF_MAX
+
     def require_fresh(self, now: datetime) -> None:
-        """Return quietly while the directory is valid, else raise: no new exchange."""
+        """Return quietly while directory and clock can be relied on, else raise: no new exchange.
+
+        Raises `StaleDirectoryError` and `ClockOffError`.
+        """
+        if self.is_clock_off:
+            raise ClockOffError("clock: too far from the core's")
         try:
             self._directory.require_fresh(now)
         except CertsError:

@@ -8,6 +8,8 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 import aiohttp
@@ -45,6 +47,14 @@ class Route:
     """Changes when the directory changes for this peer."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What a peer answered, and what its clock showed (whole seconds), if it said so."""
+
+    body: bytes
+    date: datetime | None
+
+
 @dataclass(slots=True, kw_only=True)
 class _Pool:
     session: aiohttp.ClientSession
@@ -67,15 +77,17 @@ class Peers:
         Raises `PeerUnavailableError`, `PeerNotAuthenticError`, `PeerProtocolError`, or
         `MessageRefusedError` for a 4xx.
         """
-        raw = await self._exchange(organisation, "POST", path, encode_json(message))
+        fetched = await self._exchange(organisation, "POST", path, encode_json(message))
         try:
-            return decode_json(raw, answer)
+            return decode_json(fetched.body, answer)
         except InvalidRequestError as error:
             raise PeerProtocolError(f"{path}: {error.problem}") from None
 
-    async def get(self, organisation: str, path: str) -> bytes:
-        """Return the body of the peer's 200 answer, at most 8 MiB; raises like `post`."""
-        return await self._exchange(organisation, "GET", path, None)
+    async def get(
+        self, organisation: str, path: str, *, bytes_max: int = BODY_BYTES_MAX
+    ) -> Fetched:
+        """Return the body of the peer's 200 answer and the peer's clock; raises like `post`."""
+        return await self._exchange(organisation, "GET", path, None, bytes_max=bytes_max)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -84,8 +96,14 @@ class Peers:
             await pool.session.close()
 
     async def _exchange(
-        self, organisation: str, method: str, path: str, body: bytes | None
-    ) -> bytes:
+        self,
+        organisation: str,
+        method: str,
+        path: str,
+        body: bytes | None,
+        *,
+        bytes_max: int = BODY_BYTES_MAX,
+    ) -> Fetched:
         route = self._route_of(organisation)
         pool = self._pool(organisation, route)
         pool.in_use += 1
@@ -93,7 +111,9 @@ class Peers:
             async with pool.session.request(
                 method, route.url + path, data=body, allow_redirects=False
             ) as response:
-                return await _body_of(response, path)
+                return Fetched(
+                    body=await _body_of(response, path, bytes_max), date=_date_of(response)
+                )
         except aiohttp.ClientConnectorCertificateError:
             raise PeerNotAuthenticError(f"{organisation}: certificate not pinned") from None
         except aiohttp.ClientSSLError:
@@ -140,9 +160,9 @@ def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
     )
 
 
-async def _body_of(response: aiohttp.ClientResponse, path: str) -> bytes:
+async def _body_of(response: aiohttp.ClientResponse, path: str, bytes_max: int) -> bytes:
     if response.status == 200:  # noqa: PLR2004 - HTTP's own word for done
-        return await _read(response, BODY_BYTES_MAX, path)
+        return await _read(response, bytes_max, path)
     if response.status in _BUSY:
         raise PeerUnavailableError(
             f"{path}: status {response.status}", retry_after_s=_retry_after(response)
@@ -172,3 +192,11 @@ async def _read(response: aiohttp.ClientResponse, bytes_max: int, path: str) -> 
 def _retry_after(response: aiohttp.ClientResponse) -> int:
     text = response.headers.get("Retry-After", "")
     return min(int(text), RETRY_AFTER_S_MAX) if text.isascii() and text.isdigit() else 0
+
+
+def _date_of(response: aiohttp.ClientResponse) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(response.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return date if date.utcoffset() is not None else None

@@ -117,5 +117,6 @@ PROBLEM_TYPES: Final = _catalogue(
     ("slot-stopped", HTTPStatus.SERVICE_UNAVAILABLE, "Records cannot be made just now"),
     ("slot-damaged", HTTPStatus.SERVICE_UNAVAILABLE, "Records cannot be made just now"),
     ("no-free-slot", HTTPStatus.SERVICE_UNAVAILABLE, "Records cannot be made just now"),
+    ("clock-off", HTTPStatus.SERVICE_UNAVAILABLE, "The clock is off"),
     ("unknown-result", HTTPStatus.SERVICE_UNAVAILABLE, "The result is not known"),
 )
