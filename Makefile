@@ -8,7 +8,7 @@ STAMP := .venv/.stamp
 PACKAGES := gateway codes policies certs
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check check-text check-types check-literals bench coverage lock wheel
+.PHONY: help setup demo test check check-text check-types check-literals bench coverage reference lock wheel
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -63,8 +63,11 @@ wheel: $(STAMP) ## build the wheel and look into it
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 	$(BIN)/check-wheel-contents dist/*.whl
 
+reference: $(STAMP) ## write docs/reference anew from the code
+	$(BIN)/python -m tests.tools.reference
+
 lock: ## pin every requirement again, with hashes and without any index
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --no-emit-index-url --extra dev pyproject.toml -o requirements-dev.lock
+		--no-annotate --extra dev pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
+		--no-annotate pyproject.toml -o requirements.lock

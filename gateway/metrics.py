@@ -143,9 +143,9 @@ def forget_other_runs(directory: Path) -> None:
 
 def exposition(directory: Path) -> bytes:
     """Return the values of all processes of this run in Prometheus' text format."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]  # untyped there
-    return generate_latest(registry)
+    gathered = CollectorRegistry()
+    MultiProcessCollector(gathered, path=str(directory))  # type: ignore[no-untyped-call]  # untyped there
+    return generate_latest(gathered)
 
 
 def forget_process(pid: int, directory: Path) -> None:

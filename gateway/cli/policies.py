@@ -1,7 +1,7 @@
 """`sekisho policies`: ask the law's table, compare days, import amendments; works on files only."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -75,8 +75,6 @@ def explain_command(  # a question has this many parts
         bodies: A JSON file with a list of bodies and their dated classes.
         json: Print one JSON document.
     """
-    law = _allow_list(facts)
-    known = _bodies(bodies)
     question = {
         "on_date": on_date,
         "inquirer_class": inquirer_class,
@@ -93,17 +91,9 @@ def explain_command(  # a question has this many parts
         "subject_role": subject_role,
     }
     named = {name: part for name, part in question.items() if part is not None}
-    if batch is not None:
-        if named:
-            raise InvalidRequestError("a batch holds its questions itself")
-        return _explain_batch(law, batch, known)
-    with _told():
-        answer = explain(law, named, bodies=known)
-    if json:
-        print_json(answer)
-    else:
-        _print_answer(answer)
-    return ExitCode.DONE if answer["decision"] == "permit" else ExitCode.REFUSED
+    if batch is None:
+        return _explain_one(_allow_list(facts), named, _bodies(bodies), json=json)
+    return _explain_batch(_allow_list(facts), named, _bodies(bodies), batch=batch)
 
 
 @app.command(name="diff")
@@ -234,7 +224,23 @@ def _text(path: Path) -> str:
         raise ConfigurationError(f"{path.name} is not UTF-8") from error
 
 
-def _explain_batch(law: AllowList, batch: str, bodies: dict[str, Body]) -> int:
+def _explain_one(
+    law: AllowList, question: Mapping[str, object], bodies: dict[str, Body], *, json: bool
+) -> int:
+    with _told():
+        answer = explain(law, question, bodies=bodies)
+    if json:
+        print_json(answer)
+    else:
+        _print_answer(answer)
+    return ExitCode.DONE if answer["decision"] == "permit" else ExitCode.REFUSED
+
+
+def _explain_batch(
+    law: AllowList, named: Mapping[str, object], bodies: dict[str, Body], *, batch: str
+) -> int:
+    if named:
+        raise InvalidRequestError("a batch holds its questions itself")
     if batch == STDIN:
         _write_lines(explain_lines(law, sys.stdin.buffer, bodies=bodies))
         return ExitCode.DONE

@@ -8,6 +8,7 @@ an unknown result).
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -28,7 +29,7 @@ class UnstorableError(SekishoError):
     problem = "unstorable"
 
 
-class Effect:
+class Effect(ABC):
     """A change that an entry carries; subclasses are frozen slotted dataclasses with a `KIND`.
 
     Effects run by (`ORDER`, `KIND`), and by `key` within a kind: every transaction takes its
@@ -56,9 +57,9 @@ class Effect:
             raise TypeError(f"effect kind {kind} belongs to {_CLASSES[kind]}, not to {name}")
 
     @property
+    @abstractmethod
     def key(self) -> str:
         """What must be unique among the effects of this kind inside one batch."""
-        raise NotImplementedError
 
     def to_json(self) -> object:
         """Return what the SQL function reads: by default the dataclass as an object.

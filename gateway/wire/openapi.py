@@ -82,8 +82,17 @@ def _schemas(
         if type_ is not None and type_ is not bytes
     )
     types = [Problem, *used]
-    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    schemas, components = msgspec.json.schema_components(
+        types, schema_hook=_any_value, ref_template=_REFERENCE
+    )
     return dict(zip(types, schemas, strict=True)), dict(components)
+
+
+def _any_value(type_: type) -> dict[str, object]:
+    """Describe the one type that msgspec leaves to us: `object` is any JSON value."""
+    if type_ is not object:
+        raise TypeError(f"no JSON: {type_.__qualname__}")
+    return {"description": "any JSON value"}
 
 
 def _operation(
