@@ -1,13 +1,20 @@
 """People of the organisations: accounts made and used over the staff listener, as the CLI does."""
 
 import asyncio
-import ssl
+import contextlib
+import io
+import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from certs.own_keys import certificate_files
 from certs.passwords import TOTP_STEP_S, Totp
 from certs.tls import listener_client_context
+from gateway.cli.main import build_app, call
 from gateway.cli.staff_client import Answer, StaffClient
 from tests.e2e.parties import HOST, Network
 
@@ -15,17 +22,18 @@ PASSWORD = "correct horse battery"
 SLOW_S = 5
 
 
-def staff_tls(network: Network, organisation: str) -> ssl.SSLContext:
-    """Trust the organisation's staff CA and nobody else."""
+def staff_ca(network: Network, organisation: str) -> Path:
+    """The CA of an organisation's staff listener."""
     keys = network.parties[organisation].settings.network.keys_dir
-    return listener_client_context(ca=certificate_files(keys, "staff-ca").certificate)
+    return certificate_files(keys, "staff-ca").certificate
 
 
 def staff_client(network: Network, organisation: str) -> StaffClient:
     """A client of an organisation's staff listener that nobody has signed in with."""
     listeners = network.parties[organisation].listeners
     port = next(one.address[1] for one in listeners if one._spec.name == "staff")
-    return StaffClient(f"https://{HOST}:{port}", staff_tls(network, organisation))
+    tls = listener_client_context(ca=staff_ca(network, organisation))
+    return StaffClient(f"https://{HOST}:{port}", tls)
 
 
 @dataclass
@@ -103,3 +111,33 @@ async def a_person(administrator: Person, name: str, *roles: str) -> Person:
         factor=Totp.from_base32(str(enrolled.body["totp_secret"])),
         client=client,
     )
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+async def run_cli(
+    network: Network, organisation: str, *arguments: str, lines: Sequence[dict[str, str]] = ()
+) -> Ran:
+    """Run one command of the command line against a staff listener, as a script would."""
+    url, ca = staff_client(network, organisation).url, staff_ca(network, organisation)
+    given, giving = os.pipe()
+    os.write(giving, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    os.close(giving)
+    reach = ("--url", url, "--ca", str(ca), "--credentials-fd", str(given), "--json")
+    out = io.StringIO()
+
+    def run() -> int:
+        with contextlib.redirect_stdout(out):
+            return call(build_app(), [*arguments, *reach])
+
+    return Ran(await asyncio.to_thread(run), out.getvalue())
