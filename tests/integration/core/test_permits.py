@@ -189,6 +189,16 @@ async def test_what_the_law_of_the_day_does_not_say_is_refused_with_its_reason(
     assert (refusal.reason, refusal.act21_2) == (reason, 0)
 
 
+async def test_an_inquiry_in_the_name_of_anothers_body_is_refused(
+    core: Core, nagaoka: Member
+) -> None:
+    person = await core.enrol(UNION, NAGAOKA)
+
+    answer = await nagaoka.permits(await nagaoka.ask(core.code(person, NAGAOKA)))
+
+    assert reason_of(answer) == "wrong-inquirer"
+
+
 async def test_information_outside_the_scope_is_refused(core: Core, union: Member) -> None:
     _, code = await a_person(core)
     information = {"term": "TM00000000000002", "scope": "道府県民税に関する情報", "items": []}

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 
 from certs.directory import Directory
-from certs.own_keys import read_public
+from certs.documents import read_document, sign_document
+from certs.own_keys import load_directory_key, read_public
 from certs.publish import PUBLISHED, DirectoryChanges, publish_directory
 from certs.roots import Root
 from codes.canonical import instant
@@ -40,13 +41,13 @@ def publish(world: World, changes: DirectoryChanges) -> Directory:
 
 
 async def fetched(member: Member) -> bytes:
-    return await member.context.peers.get("core", "/v1/directory")
+    return (await member.context.peers.get("core", "/v1/directory")).body
 
 
 async def follow(member: Member) -> None:
     """Take the core's directory and allow list, as a gateway's poll does."""
-    raw = await fetched(member)
-    member.context.trust.adopt(raw, await member.context.peers.get("core", "/v1/allow-list"))
+    allow_list = await member.context.peers.get("core", "/v1/allow-list")
+    member.context.trust.adopt(await fetched(member), allow_list.body)
 
 
 async def test_a_new_version_is_an_entry_of_slot_0_and_then_served(
@@ -175,6 +176,25 @@ async def test_a_forged_version_is_not_published(world: World, core: Core, union
         await asyncio.sleep(1.2)
 
     assert await fetched(union) == before
+    place.write_bytes(genuine)
+
+
+async def test_a_signed_version_that_nobody_would_follow_is_not_published(
+    world: World, core: Core, union: Member
+) -> None:
+    keys = world.keys(cast.CORE)
+    place = keys / PUBLISHED / DIRECTORY
+    genuine = place.read_bytes()
+    signed = dict(read_document(genuine, type_="directory").signed)
+    listed = signed["organisations"]
+    assert isinstance(listed, list)
+    signed |= {"version": signed["version"] + 1, "organisations": listed[:-1]}  # type: ignore[operator]  # a number
+
+    async with core.adds(**{"directory-changed": 0}):
+        place.write_bytes(sign_document(signed, [load_directory_key(keys)]))
+        await asyncio.sleep(1.2)
+
+    assert await fetched(union) == genuine
     place.write_bytes(genuine)
 
 

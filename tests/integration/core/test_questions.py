@@ -65,7 +65,7 @@ async def test_a_checkpoint_of_any_slot_verifies_by_the_cores_keys(union: Member
     origin = log_origin(cast.NETWORK, cast.CORE, 3)
     name = hashlib.sha256(origin.encode()).hexdigest()
 
-    note = (await union.context.peers.get("core", f"/{name}/checkpoint")).decode()
+    note = (await union.context.peers.get("core", f"/{name}/checkpoint")).body.decode()
 
     keys = trust.directory.log_keys_at(cast.CORE, union.context.clock.now())
     verified = verify_checkpoint(note, origin=origin, keys=keys)

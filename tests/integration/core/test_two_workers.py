@@ -4,11 +4,13 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 
 import asyncpg
 import pytest
 
+from certs.publish import DirectoryChanges, publish_directory
 from gateway.app.core_role import _LateGate
 from gateway.app.floor import laid_floor
 from gateway.core.permits import PermitDesk, PermitRules
@@ -24,9 +26,17 @@ from tests.integration.core.world import IMMIGRATION, NAGAOKA, UNION, AskedInqui
 BUCKETS = 64
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """One worker as far as permits go; nobody runs its tasks."""
+
+    permits: PermitDesk
+    publication: Publication
+
+
 @pytest.fixture(scope="module")
-async def desks(world: World) -> AsyncIterator[tuple[PermitDesk, PermitDesk]]:
-    """The permit desks of two workers over one database, each with a slot of its own."""
+async def desks(world: World) -> AsyncIterator[tuple[Desk, Desk]]:
+    """Two workers over one database, each with a slot of its own; the first writes slot 0."""
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(2):
@@ -38,12 +48,13 @@ async def desks(world: World) -> AsyncIterator[tuple[PermitDesk, PermitDesk]]:
             await gate.publication.turn()
             await Upkeep(context).prepare()
             rules = PermitRules(request_life=timedelta(days=1), providers_per_person_day_max=1)
-            made.append(PermitDesk(context, world.code_book(), rules))
+            permits = PermitDesk(context, world.code_book(), rules)
+            made.append(Desk(permits=permits, publication=gate.publication))
         yield made[0], made[1]
 
 
 @pytest.fixture(scope="module")
-async def looking(world: World, desks: tuple[PermitDesk, PermitDesk]) -> AsyncIterator[Core]:
+async def looking(world: World, desks: tuple[Desk, Desk]) -> AsyncIterator[Core]:
     assert desks
     database = await Database.open(world.dsns[cast.CORE], connections_max=1)
     yield Core(database=database, codes=world.code_book())
@@ -93,7 +104,7 @@ async def _let_go(
 
 async def both(
     world: World,
-    desks: tuple[PermitDesk, PermitDesk],
+    desks: tuple[Desk, Desk],
     member: Member,
     *asked: AskedInquiry,
 ) -> list[PermitsAnswer]:
@@ -101,7 +112,7 @@ async def both(
     requests = [await member.permits_request(one) for one in asked]
     async with held_until_both_wait(world.dsns[cast.CORE]) as begun, asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(desk.answer(UNION, request))
+            group.create_task(desk.permits.answer(UNION, request))
             for desk, request in zip(desks, requests, strict=True)
         ]
         begun.set()
@@ -109,7 +120,7 @@ async def both(
 
 
 async def test_one_statement_at_two_workers_gets_one_permit(
-    world: World, looking: Core, asking: Member, desks: tuple[PermitDesk, PermitDesk]
+    world: World, looking: Core, asking: Member, desks: tuple[Desk, Desk]
 ) -> None:
     person = await looking.enrol(UNION, NAGAOKA)
     asked = await asking.ask(looking.code(person, UNION))
@@ -123,7 +134,7 @@ async def test_one_statement_at_two_workers_gets_one_permit(
 
 
 async def test_two_providers_at_two_workers_do_not_both_pass_a_limit_of_one(
-    world: World, looking: Core, asking: Member, desks: tuple[PermitDesk, PermitDesk]
+    world: World, looking: Core, asking: Member, desks: tuple[Desk, Desk]
 ) -> None:
     person = await looking.enrol(UNION, NAGAOKA, IMMIGRATION)
     code, salt = looking.code(person, UNION), secrets.token_bytes(32)
@@ -144,3 +155,30 @@ async def test_two_providers_at_two_workers_do_not_both_pass_a_limit_of_one(
     kinds = [answer.results[0].result and answer.results[0].result.kind for answer in answers]
     assert sorted(map(str, kinds)) == ["permit", "refusal"]
     assert reason_of(answers[kinds.index("refusal")]) == "too-many-providers"
+
+
+async def test_a_worker_that_has_not_heard_of_a_new_directory_decides_again_on_it(
+    world: World, looking: Core, asking: Member, desks: tuple[Desk, Desk]
+) -> None:
+    person = await looking.enrol(UNION, NAGAOKA)
+    code = looking.code(person, UNION)
+    publisher, unaware = desks
+    request = await asking.permits_request(await asking.ask(code))
+    await unaware.permits.answer(UNION, await asking.permits_request(await asking.ask(code)))
+    publish_directory(
+        world.keys(cast.CORE),
+        changes=DirectoryChanges(law_day=date(2026, 6, 13)),
+        now=world.clock.now(),
+    )
+    await publisher.publication.turn()
+
+    async with looking.adds(permit=0, refusal=1):
+        answer = await unaware.permits.answer(UNION, request)
+
+    assert reason_of(answer) == "law-changed"
+    publish_directory(
+        world.keys(cast.CORE),
+        changes=DirectoryChanges(law_day=cast.LAW_DAY),
+        now=world.clock.now(),
+    )
+    await publisher.publication.turn()
