@@ -57,7 +57,7 @@ class Continuations:
         self._look_for_directory = look_for_directory
         self._ask_again = AskAgain(context, receipts)
         self._permits: Lane[PermitWanted, PermitOutcome] = Lane(
-            lambda items: ask_permits(context, items)
+            lambda items: ask_permits(context, items), peer=context.trust.core
         )
         self._provisions: dict[str, Lane[ProvisionWanted, Provided]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -156,7 +156,9 @@ class Continuations:
         lane = self._provisions.get(provider)
         if lane is None:
             lane = Lane[ProvisionWanted, Provided](
-                lambda items: ask_provisions(self._context, items), groups_max=TOKENS_MAX
+                lambda items: ask_provisions(self._context, items),
+                peer=provider,
+                groups_max=TOKENS_MAX,
             )
             self._provisions[provider] = lane
         return await lane.submit(

@@ -47,7 +47,7 @@ class Outcomes:
     def __init__(self, context: Context, *, received: Received | None = None) -> None:
         self._context = context
         self._received = received
-        self._lane: Lane[OutcomeToTell, OutcomeTaken] = Lane(self._send)
+        self._lane: Lane[OutcomeToTell, OutcomeTaken] = Lane(self._send, peer=context.trust.core)
         self._told: Batcher[str, None] = Batcher(self._forget)
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -14,6 +14,7 @@ from codes.canonical import instant
 from gateway.clock import Clock
 from gateway.errors import NotFoundError
 from gateway.flows.record_types import Recorded
+from gateway.metrics import RECORD_SIGN_SECONDS
 from gateway.records.errors import RecordsError
 from gateway.records.note import Checkpoint, LogSigner, sign_checkpoint
 from gateway.records.statements import StatementGroup
@@ -39,7 +40,10 @@ class Notary:
 
     def sign(self, checkpoint: Checkpoint) -> str:
         """Return a note of a committed root; called in the thread."""
-        return sign_checkpoint(checkpoint, self._signer, time=int(self._clock.now().timestamp()))
+        with RECORD_SIGN_SECONDS.time():
+            return sign_checkpoint(
+                checkpoint, self._signer, time=int(self._clock.now().timestamp())
+            )
 
     def sign_all(self, checkpoints: Sequence[Checkpoint]) -> list[str]:
         """Return notes of committed roots; called in the thread."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from gateway import metrics
 from gateway.errors import QueueFullError, UnavailableError
 from gateway.outbound.errors import MessageRefusedError, PeerUnavailableError
 from gateway.wire.fields import ITEMS_MAX
@@ -92,12 +93,16 @@ class Lane(Generic[Item, Answer]):
         self,
         send: Send[Item, Answer],
         *,
+        peer: str,
         places: int = PLACES,
         items_max: int = ITEMS_MAX,
         queue_items_max: int = QUEUE_ITEMS_MAX,
         groups_max: int = ITEMS_MAX,
     ) -> None:
         self._send = send
+        self._items = metrics.LANE_ITEMS.labels(peer=peer)
+        self._seconds = metrics.LANE_SECONDS.labels(peer=peer)
+        self._waiting_gauge = metrics.LANE_WAITING.labels(peer=peer)
         self._places = places
         self._items_max = items_max
         self._queue_items_max = queue_items_max
@@ -189,8 +194,11 @@ class Lane(Generic[Item, Answer]):
         return [waiting for waiting in taken if not waiting.future.done()]
 
     async def _carry(self, taken: list[_Waiting[Item, Answer]]) -> None:
+        self._items.observe(len(taken))
+        self._waiting_gauge.set(self._waiting)
         try:
-            answers = await self._send([waiting.item for waiting in taken])
+            with self._seconds.time():
+                answers = await self._send([waiting.item for waiting in taken])
         except MessageRefusedError as refused:
             self._send_alone(taken, refused)
         except PeerUnavailableError as unavailable:
