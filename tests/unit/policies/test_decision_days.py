@@ -24,16 +24,6 @@ from tests.unit.policies.builders import (
 )
 
 LAW = an_allow_list()
-{
-    "procedure": Citation(row_no="117", article="119"),
-    "inquirer": classes("市長"),
-    "provider": classes("内閣総理大臣"),
-}
-{
-    "procedure": Citation(row_no="58", article="60", paragraph="2", item="2"),
-    "inquirer": classes("国共連"),
-    "provider": classes("市長"),
-}
 AID = {
     "procedure": Citation(row_no="42", article="44", item="1", sub_item="イ"),
     "inquirer": classes("市長"),
