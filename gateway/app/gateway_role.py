@@ -26,6 +26,8 @@ from gateway.flows.receipts import Receipts
 from gateway.flows.release import Release
 from gateway.flows.replica_reader import ReplicaReader
 from gateway.flows.take_deliveries import TakeDeliveries
+from gateway.jobs.expiry import INTERVAL_S as EXPIRY_INTERVAL_S
+from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
@@ -156,10 +158,13 @@ def _role(
             missing.append("record-slot-stopped")
         if context.clock.now() >= context.trust.directory.expires:
             missing.append("directory-expired")
+        if context.trust.is_clock_off:
+            missing.append("clock-off")
         if context.trust.is_disowned:
             missing.append("own-entry-differs")
         return tuple(missing)
 
+    expiry_job = ExpiryJob(worker.settings.network.keys_dir, context.trust)
     inquiry_job = InquiryJob(context, flows.continuations)
     outbox_job = OutboxJob(
         context.database,
@@ -173,6 +178,10 @@ def _role(
             BackgroundTask(name="directory", run=poll.run),
             BackgroundTask(name="outbox", run=outbox_job.run),
             BackgroundTask(name="slot", run=context.writer.wait_stopped),
+            BackgroundTask(
+                name="expiry",
+                run=lambda: every(EXPIRY_INTERVAL_S, expiry_job.turn, name="expiry"),
+            ),
             BackgroundTask(
                 name="security-events",
                 run=lambda: every(EVENTS_S, flows.events.turn, name="security-events"),
