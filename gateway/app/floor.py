@@ -12,6 +12,7 @@ from certs.errors import CertsError
 from certs.key_files import write_file
 from certs.own_keys import PrivateKeySet, read_public
 from certs.tls import network_client_context, network_server_context
+from gateway import metrics
 from gateway.app.roles import WorkerContext
 from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
@@ -52,6 +53,8 @@ async def laid_floor(
     """
     settings = worker.settings
     trust = open_trust(worker)
+    _tell_version(trust.directory, None)
+    trust.watch(_tell_version)
     async with AsyncExitStack() as stack:
         database = await Database.open(
             worker.dsn, connections_max=settings.database.pool_connections_max
@@ -206,6 +209,11 @@ class DirectoryPoll:
         if allow_list is not None:
             write_file(self._keys_dir / ALLOW_LIST, allow_list)
         write_file(self._keys_dir / DIRECTORY, raw)
+
+
+def _tell_version(new: Directory, _old: Directory | None) -> None:
+    metrics.DIRECTORY_VERSION.set(new.version)
+    metrics.DIRECTORY_EXPIRES.set(new.expires.timestamp())
 
 
 async def _gate_alone(database: Database) -> tuple[int, Sequence[StopSwitch]]:
