@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 
 from certs.keystore import KeyStore, MasterKey
@@ -16,7 +16,7 @@ from gateway.app.foundation import open_keys
 from gateway.app.gateway_role import Gateway
 from gateway.app.listener import Listener
 from gateway.app.roles import RoleApp, WorkerContext
-from gateway.clock import SystemClock
+from gateway.clock import Clock, SystemClock
 from gateway.demo import cast
 from gateway.settings import Settings, listener_addresses, parse_settings
 from gateway.storage.database import Database
@@ -98,24 +98,33 @@ port = {ports[name]}
 
 
 @asynccontextmanager
-async def whole_network(new_database: NewDatabase) -> AsyncIterator[Network]:
-    """Everybody of the demonstration, up and running until the context ends."""
+async def whole_network(
+    new_database: NewDatabase,
+    *,
+    clock: Clock | None = None,
+    law_day: date | None = cast.LAW_DAY,
+) -> AsyncIterator[Network]:
+    """Everybody of the demonstration, up and running until the context ends.
+
+    `clock` is everybody's; without a `law_day` the law is that of the clock's day in Tokyo.
+    """
+    clock = clock or SystemClock()
     roles = {cast.CORE: "core"} | dict.fromkeys(cast.GATEWAYS, "gateway")
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sekisho-e2e-")))
         ports = {name: free_port() for name in (*roles, cast.RESIDENT_NETWORK)}
         init_network(
-            cast.network_spec(ports, environment="test"),
+            cast.network_spec(ports, environment="test", law_day=law_day),
             folder / "network",
             allow_list=cast.allow_list().to_document(),
-            now=datetime.now(UTC),
+            now=clock.now(),
         )
         parties: dict[str, Party] = {}
         stores: dict[str, KeyStore] = {}
         dsns: dict[str, str] = {}
         for name, role in roles.items():
             dsns[name] = await new_database()
-            party, stores[name] = await _party(name, role, folder, ports, dsns[name])
+            party, stores[name] = await _party(name, role, folder, ports, dsns[name], clock=clock)
             stack.push_async_callback(party.stop)
             parties[name] = party
         core_database = await Database.open(dsns[cast.CORE], connections_max=2)
@@ -126,7 +135,13 @@ async def whole_network(new_database: NewDatabase) -> AsyncIterator[Network]:
 
 
 async def _party(
-    name: str, role: str, folder: Path, ports: Mapping[str, int], dsn: str
+    name: str,
+    role: str,
+    folder: Path,
+    ports: Mapping[str, int],
+    dsn: str,
+    *,
+    clock: Clock,
 ) -> tuple[Party, KeyStore]:
     settings = settings_of(name, role, folder, ports)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -136,7 +151,7 @@ async def _party(
         settings=settings,
         worker=0,
         version="test",
-        clock=SystemClock(),
+        clock=clock,
         addresses=listener_addresses(settings),
         dsn=dsn,
         master_key=open_keys(settings),

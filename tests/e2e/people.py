@@ -23,17 +23,23 @@ class People:
     def __init__(self, network: Network, core_keys: KeyStore) -> None:
         self._network = network
         self._book = CodeBook(core_keys)
+        self._persons: dict[str, bytes] = {}
 
     async def add(self, *, organisations: tuple[str, ...]) -> UnifiedNumber:
         """Return a new person whom these organisations have a code for, under one number."""
         number = UnifiedNumber.parse(f"{secrets.randbelow(10**15):015d}")
         resident = ResidentCode.parse(f"{secrets.randbelow(10**11):011d}")
         person = self._book.meet(resident).person
+        self._persons[number.text] = person
         for name in organisations:
             code = self._book.code_of(person, name)
             await self._link(name, number, code)
             await self._hold(person, name)
         return number
+
+    def code(self, number: UnifiedNumber, organisation: str) -> NetworkCode:
+        """Return the code under which an organisation knows, or would know, this person."""
+        return self._book.code_of(self._persons[number.text], organisation)
 
     async def _hold(self, person: bytes, name: str) -> None:
         async with self._network.core_database.read() as connection:
@@ -55,9 +61,16 @@ class People:
         await context.writer.append([draft], source="test")
 
     async def put_replica(
-        self, name: str, number: UnifiedNumber, term: str, items: dict[str, object]
+        self,
+        name: str,
+        number: UnifiedNumber,
+        term: str,
+        items: dict[str, object],
+        *,
+        published: tuple[date, date | None] = (date(2020, 1, 1), None),
+        period: tuple[date | None, date | None] = (None, None),
     ) -> None:
-        """Publish one record about a person."""
+        """Publish one record about a person, by default for good and about no certain time."""
         vault = self._network.gateway(name).context.vault
         subject = vault.subject(number)
         key = new_id()[:8]
@@ -72,11 +85,13 @@ class People:
         async with self._network.gateway(name).context.database.read() as connection:
             await connection.execute(
                 "INSERT INTO replicas (subject, term, record_key, generation, layout,"
-                " published_from, key_year, items_box) VALUES ($1,$2,$3,1,'1',$4,$5,$6)",
+                " published_from, published_until, period_from, period_to, key_year, items_box)"
+                " VALUES ($1,$2,$3,1,'1',$4,$5,$6,$7,$8,$9)",
                 subject,
                 term,
                 key,
-                date(2020, 1, 1),
+                *published,
+                *period,
                 YEAR,
                 box,
             )

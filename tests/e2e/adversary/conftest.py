@@ -1,0 +1,70 @@
+"""One network for all attacks that leave it as it was, and the members who attack."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.demo import cast
+from gateway.storage.embedded import EmbeddedPostgres
+from tests.conftest import _create, _execute, _numbers
+from tests.e2e.adversary.rogue import Rogue
+from tests.e2e.parties import Network, NewDatabase, whole_network
+from tests.e2e.people import People
+
+
+@pytest.fixture(scope="session")
+async def new_database(
+    postgres: EmbeddedPostgres, migrated_template: str
+) -> AsyncIterator[NewDatabase]:
+    """Return a maker of databases, all gone at the end."""
+    names: list[str] = []
+
+    async def new() -> str:
+        name = f"attacked_{next(_numbers)}"
+        await _create(postgres, name, migrated_template)
+        names.append(name)
+        return postgres.dsn(database=name)
+
+    yield new
+    for name in names:
+        await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+async def network(new_database: NewDatabase) -> AsyncIterator[Network]:
+    """Everybody of the demonstration; a test leaves it as it found it."""
+    async with whole_network(new_database) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def people(network: Network) -> People:
+    return People(network, network.key_stores[cast.CORE])
+
+
+@pytest.fixture(scope="session")
+async def union(network: Network, people: People) -> AsyncIterator[Rogue]:
+    """The union's keys, log and certificate in the hands of the test."""
+    async with Rogue.of(network, people, cast.GUNMA_UNION) as rogue:
+        yield rogue
+
+
+@pytest.fixture(scope="session")
+async def immigration(network: Network, people: People) -> AsyncIterator[Rogue]:
+    """Another member, who has no part in the union's exchanges."""
+    async with Rogue.of(network, people, cast.IMMIGRATION) as rogue:
+        yield rogue
+
+
+@pytest.fixture(scope="session")
+async def nagaoka(network: Network, people: People) -> AsyncIterator[Rogue]:
+    """The provider's keys, log and certificate in the hands of the test."""
+    async with Rogue.of(network, people, cast.NAGAOKA) as rogue:
+        yield rogue
+
+
+@pytest.fixture(scope="session")
+async def core(network: Network, people: People) -> AsyncIterator[Rogue]:
+    """The core's keys, log and certificate in the hands of the test."""
+    async with Rogue.of(network, people, cast.CORE) as rogue:
+        yield rogue
