@@ -15,9 +15,8 @@ help: ## print this list
 
 setup: $(STAMP) ## build .venv from the hashed lock
 
-$(STAMP): requirements-dev.lock pyproject.toml
-	rm -rf .venv
-	$(PYTHON) -m venv .venv
+$(STAMP): requirements-dev.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
