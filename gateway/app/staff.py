@@ -18,6 +18,7 @@ from gateway.flows.release import Release
 from gateway.flows.review_holds import ReviewHolds
 from gateway.flows.sign_in_staff import PasswordDoor, SignInStaff
 from gateway.flows.staff_accounts import StaffAccounts
+from gateway.flows.switch_measures import SwitchMeasures
 from gateway.http.tls import TlsSource
 from gateway.jobs.periodic import every
 from gateway.listeners.staff import app
@@ -53,6 +54,7 @@ def make_staff(worker: WorkerContext, context: Context, *, release: Release) -> 
         accounts=StaffAccounts(context, door),
         release=release,
         review_holds=ReviewHolds(context, release),
+        switches=SwitchMeasures(context),
     )
     return StaffZone(
         services=services,

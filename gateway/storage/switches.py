@@ -105,6 +105,14 @@ async def page(
     return [_row(row) for row in await connection.fetch(_PAGE, at, switch_id, limit)]
 
 
+_IS_THERE: Final[LiteralString] = "SELECT true FROM stop_switches WHERE switch_id = $1"
+
+
+async def is_there(connection: Connection, switch_id: str) -> bool:
+    """Tell whether there is a switch of that id, lifted or not."""
+    return bool(await connection.fetchval(_IS_THERE, switch_id))
+
+
 def _row(row: Any) -> SwitchRow:  # noqa: ANN401 - a driver's record, read by column name
     return SwitchRow(
         switch_id=row["switch_id"],

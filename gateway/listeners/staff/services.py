@@ -9,6 +9,7 @@ from gateway.flows.release import Release
 from gateway.flows.review_holds import ReviewHolds
 from gateway.flows.sign_in_staff import SignInStaff
 from gateway.flows.staff_accounts import StaffAccounts
+from gateway.flows.switch_measures import SwitchMeasures
 from gateway.http.routes import Call
 
 LISTENER: Final = "staff"
@@ -22,6 +23,7 @@ class StaffServices:
     accounts: StaffAccounts
     release: Release
     review_holds: ReviewHolds
+    switches: SwitchMeasures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
