@@ -15,7 +15,7 @@ _HOSTS = re.compile(
     "|".join(
         (
             r"index" + r"-url",
-            r"registry" + r"\s*=",
+            r"registry" + r"\s*=\s*[\"']?https?:",
             r'"resolved"\s*:\s*"http',
             r"https?://[^ )\"']*/" + r"simple/",
             r"pypi" + r"\.org",
