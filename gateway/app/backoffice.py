@@ -10,11 +10,14 @@ from certs.tls import backoffice_server_context
 from gateway.app.client_commands import client_commands
 from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerContext
 from gateway.errors import ConfigurationError
+from gateway.flows.acquire_codes import AcquireCodes
+from gateway.flows.change_codes import ChangeCodes
 from gateway.flows.clients import Clients
 from gateway.flows.context import Context
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.inquire import Inquire
 from gateway.flows.sign_in_clients import SignInClients
+from gateway.flows.wanted_codes import WantedCodes
 from gateway.http.tls import TlsSource
 from gateway.jobs.periodic import every
 from gateway.listeners.backoffice import app
@@ -52,6 +55,9 @@ def make_backoffice(worker: WorkerContext, context: Context, *, inquire: Inquire
             context, audiences=_audiences(worker, issuer), note_event=events.note
         ),
         inquire=inquire,
+        acquire=AcquireCodes(context),
+        change_codes=ChangeCodes(context),
+        wanted=WantedCodes(context),
         issuer=issuer,
         wait_s_max=worker.settings.policies.wait_s_max,
     )
@@ -65,7 +71,7 @@ def make_backoffice(worker: WorkerContext, context: Context, *, inquire: Inquire
             limits=settings.limits,
             tls=TlsSource(_tls(context, settings), listener=LISTENER),
         ),
-        tasks=_tasks(context, events),
+        tasks=_tasks(context, services, events),
         commands=dict(client_commands(Clients(context))),
     )
 
@@ -93,11 +99,15 @@ def _tls(context: Context, settings: BackofficeListener) -> ssl.SSLContext:
         raise ConfigurationError(f"listeners.backoffice: {error}") from None
 
 
-def _tasks(context: Context, events: SecurityEvents) -> tuple[BackgroundTask, ...]:
+def _tasks(
+    context: Context, services: BackofficeServices, events: SecurityEvents
+) -> tuple[BackgroundTask, ...]:
     async def upkeep() -> None:
         async with context.database.read() as connection:
             await assertions.turn_days(connection)
             await assertions.sweep(connection, now=context.clock.now())
+        await services.acquire.end_stale()
+        await services.wanted.sweep()
 
     return (
         BackgroundTask(

@@ -11,6 +11,7 @@ from gateway.app.staff import make_staff
 from gateway.errors import ConfigurationError
 from gateway.flows.answering import Answering
 from gateway.flows.answers import Answers
+from gateway.flows.checkpoints import Checkpoints
 from gateway.flows.context import Context
 from gateway.flows.continue_inquiry import Continuations
 from gateway.flows.deliver import Deliver
@@ -21,11 +22,15 @@ from gateway.flows.inquire import Inquire
 from gateway.flows.notices import Notices
 from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.outcomes import Outcomes
+from gateway.flows.own_statements import OwnStatements
 from gateway.flows.provide import LookForDirectory, Provide
 from gateway.flows.receipts import Receipts
 from gateway.flows.release import Release
 from gateway.flows.replica_reader import ReplicaReader
+from gateway.flows.take_codes import TakeCodes
+from gateway.flows.take_corrections import TakeCorrections
 from gateway.flows.take_deliveries import TakeDeliveries
+from gateway.flows.wanted_codes import WantedCodes
 from gateway.jobs.expiry import INTERVAL_S as EXPIRY_INTERVAL_S
 from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.inquiries import InquiryJob
@@ -220,6 +225,11 @@ def _listeners(worker: WorkerContext, context: Context, flows: Flows) -> tuple[L
         provide=flows.provide,
         deliveries=flows.deliveries,
         notices=flows.notices,
+        codes=TakeCodes(context),
+        wanted=WantedCodes(context),
+        statements=OwnStatements(context),
+        corrections=TakeCorrections(context),
+        checkpoints=Checkpoints(context),
         events=flows.events,
     )
     return (

@@ -14,7 +14,7 @@ from gateway.errors import NotFoundError, SekishoError
 from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns, new_id
 from gateway.flows.statements import Statement, StatementInvalidError, Statements, received
-from gateway.records.kinds import Correction
+from gateway.flows.take_corrections import correction_of
 from gateway.storage import core_inquiries
 from gateway.storage.core_inquiries import RecordedPermit
 from gateway.storage.core_outcomes import CoreOutcomeTaken
@@ -77,15 +77,9 @@ class CorrectionDesk:
 
 def _correction(item: CorrectionNotice, statements: Statements) -> Statement | SekishoError:
     try:
-        statement = statements.at(item.group, item.index)
+        return correction_of(item, statements)
     except StatementInvalidError as error:
         return error
-    public = statement.entry.public
-    if not isinstance(public, Correction):
-        return StatementInvalidError("corrections: another kind", reason="other-kind")
-    if public.permit_id != item.permit_id:
-        return StatementInvalidError("corrections: of another permit", reason="other-permit")
-    return statement
 
 
 def _is_party(sender: str, found: RecordedPermit) -> bool:

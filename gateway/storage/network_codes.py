@@ -64,3 +64,49 @@ async def subjects_of(connection: Connection, codes: Sequence[bytes]) -> dict[by
         )
         for row in rows
     }
+
+
+_STATES_OF: Final[LiteralString] = """
+    SELECT subject, state FROM network_codes WHERE subject = ANY ($1::bytea[])
+"""
+
+
+async def states_of(connection: Connection, subjects: Sequence[bytes]) -> dict[bytes, str]:
+    """Return how the codes of these people stand: `linked` or `suspended`."""
+    rows = await connection.fetch(_STATES_OF, list(subjects))
+    return {row["subject"]: row["state"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeMoved(Effect):
+    """A person's code may be used no longer, or again; it changes the gate."""
+
+    KIND: ClassVar[str] = "code_moved"
+    ORDER: ClassVar[int] = 5
+
+    subject: bytes = field(repr=False)
+    from_state: str
+    state: str
+
+    @property
+    def key(self) -> str:
+        """Return the person's keyed hash."""
+        return self.subject.hex()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeHandedOver(Effect):
+    """A person's code is known under another unified number; it changes the gate."""
+
+    KIND: ClassVar[str] = "code_handed_over"
+    ORDER: ClassVar[int] = 5
+
+    subject: bytes = field(repr=False)
+    to_subject: bytes = field(repr=False)
+    number_box: bytes = field(repr=False)
+    key_year: int
+
+    @property
+    def key(self) -> str:
+        """Return the keyed hash of the number that loses the code."""
+        return self.subject.hex()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from certs.keystore import KeyStore, MasterKey
 from certs.network import init_network
-from gateway.app import core_role, gateway_role
+from gateway.app import core_role, gateway_role, resident_role
 from gateway.app.foundation import open_keys
 from gateway.app.gateway_role import Gateway
 from gateway.app.listener import Listener
@@ -162,6 +162,8 @@ async def _party(
         app = gateway.role
     elif role == "core":
         app = await core_role.build(worker)
+    elif role == "resident-network":
+        app = await resident_role.build(worker)
     else:
         raise ValueError(role)
     party = Party(name=name, settings=settings, role=app, gateway=gateway)

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from gateway.domain.client import Registration
+from gateway.flows.acquire_codes import AcquireCodes
+from gateway.flows.change_codes import ChangeCodes
 from gateway.flows.inquire import Inquire
 from gateway.flows.sign_in_clients import PresentedCertificate, SignInClients
+from gateway.flows.wanted_codes import WantedCodes
 from gateway.http.routes import Call
 
 LISTENER: Final = "backoffice"
@@ -17,6 +20,9 @@ class BackofficeServices:
 
     sign_in: SignInClients
     inquire: Inquire
+    acquire: AcquireCodes
+    change_codes: ChangeCodes
+    wanted: WantedCodes
     issuer: str
     wait_s_max: float
 

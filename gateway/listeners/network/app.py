@@ -5,10 +5,10 @@ from aiohttp import web
 from gateway.flows.trust import Trust
 from gateway.http.application import build_application
 from gateway.http.members import authenticate_members
-from gateway.listeners.network import exchange
+from gateway.listeners.network import codes, evidence, exchange
 from gateway.listeners.network.services import LISTENER, NetworkServices
 
-ROUTES = (*exchange.ROUTES,)
+ROUTES = (*exchange.ROUTES, *codes.ROUTES, *evidence.ROUTES)
 
 
 def build(services: NetworkServices, trust: Trust, *, version: str) -> web.Application:

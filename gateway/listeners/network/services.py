@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.flows.checkpoints import Checkpoints
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.notices import Notices
+from gateway.flows.own_statements import OwnStatements
 from gateway.flows.provide import Provide
+from gateway.flows.take_codes import TakeCodes
+from gateway.flows.take_corrections import TakeCorrections
 from gateway.flows.take_deliveries import TakeDeliveries
+from gateway.flows.wanted_codes import WantedCodes
 
 LISTENER: Final = "network"
 
@@ -18,4 +23,9 @@ class NetworkServices:
     provide: Provide
     deliveries: TakeDeliveries
     notices: Notices
+    codes: TakeCodes
+    wanted: WantedCodes
+    statements: OwnStatements
+    corrections: TakeCorrections
+    checkpoints: Checkpoints
     events: SecurityEvents
