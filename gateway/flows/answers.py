@@ -213,7 +213,8 @@ class Answers:
         private: dict[str, object] = {
             "inquiry": b64(statement.entry.raw),
             "inquiry_index": statement.index,
-            "inquiry_path": [b64(node) for node in statement.audit_path()],
+            # The audit path, leaf to root: its 32-byte hashes one after another.
+            "inquiry_path": b64(b"".join(statement.audit_path())),
             "inquiry_checkpoint": hashlib.sha256(statement.note.encode()).hexdigest(),
             "rules_version": self._rules_version,
         }

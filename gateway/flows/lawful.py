@@ -34,6 +34,7 @@ from policies.model import (
 SCOPES_JOINED_BY: Final = "+"
 """Scope ids never hold it; an inquiry that meets several scopes names them all."""
 _AFFAIR_DIGITS: Final = 13
+WORDINGS_MAX: Final = 4096
 NO_CONSENT: Final = ConsentStatement()
 
 
@@ -185,6 +186,32 @@ def decide_lawfully(
     now: datetime,
 ) -> LawfulInquiry:
     """Return the lawful wording of a question, or raise `UnknownBodyError`, `RefusedByLawError`."""
+    key = (directory.digest, asked, law_day)
+    known = _WORDINGS.get(key)
+    if known is None:
+        known = _word(directory, law, asked, law_day)
+        if len(_WORDINGS) >= WORDINGS_MAX:
+            _WORDINGS.clear()
+        _WORDINGS[key] = known
+    parties = Parties(
+        inquirer=known.inquirer,
+        inquirer_body=asked.inquirer_body,
+        provider=known.provider,
+        provider_body=asked.provider_body,
+        consent=asked.consent,
+    )
+    closed = check_gates(law, known.permit, parties, switches, now)
+    if closed is not None:
+        raise RefusedByLawError(closed, law_day)
+    return known
+
+
+# The table is pure: the same question of the same signed data (the directory's digest names the
+# allow list too) has the same answer. Gates depend on the moment and are asked every time.
+_WORDINGS: Final[dict[tuple[str, Asked, date], LawfulInquiry]] = {}
+
+
+def _word(directory: Directory, law: AllowList, asked: Asked, law_day: date) -> LawfulInquiry:
     inquirer = _organisation_of(directory, asked.inquirer_body)
     provider = _organisation_of(directory, asked.provider_body)
     decision = decide(
@@ -203,17 +230,7 @@ def decide_lawfully(
     )
     if isinstance(decision, Refuse):
         raise RefusedByLawError(decision, law_day)
-    parties = Parties(
-        inquirer=inquirer,
-        inquirer_body=asked.inquirer_body,
-        provider=provider,
-        provider_body=asked.provider_body,
-        consent=asked.consent,
-    )
-    closed = check_gates(law, decision, parties, switches, now)
-    if closed is not None:
-        raise RefusedByLawError(closed, law_day)
-    return _wording(asked, decision, parties, law, law_day)
+    return _wording(asked, decision, inquirer=inquirer, provider=provider, law=law, law_day=law_day)
 
 
 def same_wording(inquiry: Inquiry, lawful: LawfulInquiry) -> bool:
@@ -230,7 +247,13 @@ def same_wording(inquiry: Inquiry, lawful: LawfulInquiry) -> bool:
 
 
 def _wording(
-    asked: Asked, permit: Permit, parties: Parties, law: AllowList, law_day: date
+    asked: Asked,
+    permit: Permit,
+    *,
+    inquirer: str,
+    provider: str,
+    law: AllowList,
+    law_day: date,
 ) -> LawfulInquiry:
     consent: dict[str, str] = {"state": permit.consent.state}
     ground = asked.consent.ground or permit.consent.ground
@@ -239,9 +262,9 @@ def _wording(
     if asked.consent.consented_on is not None:
         consent["date"] = asked.consent.consented_on.isoformat()
     return LawfulInquiry(
-        inquirer=parties.inquirer,
+        inquirer=inquirer,
         inquirer_body=asked.inquirer_body,
-        provider=parties.provider,
+        provider=provider,
         provider_body=asked.provider_body,
         permit=permit,
         affair=_affair(permit, law_day),

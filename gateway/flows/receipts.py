@@ -191,7 +191,8 @@ class Receipts:
             "system": opened.details.system,
             "answer": b64(answer.entry.raw),
             "answer_index": answer.index,
-            "answer_path": [b64(node) for node in answer.audit_path()],
+            # The audit path, leaf to root: its 32-byte hashes one after another.
+            "answer_path": b64(b"".join(answer.audit_path())),
             "answer_checkpoint": hashlib.sha256(answer.note.encode()).hexdigest(),
         }
         if opened.details.staff is not None:
