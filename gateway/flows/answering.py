@@ -217,7 +217,7 @@ class Answering:
             switches=gate.switches,
             now=now,
         )
-        if lawful.inquirer != matter.inquirer:
+        if (lawful.inquirer, lawful.provider) != (matter.inquirer, trust.organisation):
             return None
         if on_day is None and not same_wording(matter.inquiry, lawful):
             return None
