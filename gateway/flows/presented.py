@@ -6,7 +6,7 @@ what it is, not for whom it concerns.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from certs.errors import CertsError, PermitError
@@ -20,6 +20,9 @@ from gateway.records.kinds import Inquiry
 from gateway.wire.network import ProvisionAsked
 
 TOKENS_KEPT: Final = 512
+REQUEST_LIFE_MAX: Final = timedelta(days=30)
+"""How long any core may let a request live (PROTOCOL §3)."""
+CLOCK_LEEWAY: Final = timedelta(seconds=30)
 
 
 class PermitRefusedError(SekishoError):
@@ -161,7 +164,8 @@ def require_current(presented: Presented, trust: Trust, now: datetime) -> None:
     Raises:
         PermitExpiredError: past `exp` or `request_expires`.
         DirectoryBehindError: the token names a newer directory than ours.
-        PermitRefusedError: it names another allow list or law day than its own directory.
+        PermitRefusedError: it names another allow list or law day than its own directory, or a
+            request that begins later or lives longer than any may.
     """
     try:
         check_unexpired(presented.token, now=now)
@@ -169,20 +173,30 @@ def require_current(presented: Presented, trust: Trust, now: datetime) -> None:
         raise PermitExpiredError("token: expired") from None
     if now >= parse_instant(presented.matter.permit.request_expires):
         raise PermitExpiredError("request: expired")
+    _require_request_life(presented.matter.permit, now)
     if is_behind(presented, trust):
         raise DirectoryBehindError("directory: older than the token's")
     directory, token = trust.directory, presented.token
-    if token.directory_version < directory.version:
-        # Made under an older law; ours decides, and can only be stricter for us.
-        return
-    if token.allow_list != directory.allow_list_digest:
+    is_older = token.directory_version < directory.version
+    # Made under an older allow list, ours decides, and can only be stricter for us.
+    if not is_older and token.allow_list != directory.allow_list_digest:
         raise PermitRefusedError("token: another allow list", reason="token-allow-list")
-    _require_law_day(presented, trust)
+    # A development network's own law day may have moved since; real days do not.
+    if not is_older or directory.law_day is None:
+        _require_law_day(presented, trust)
 
 
 def is_behind(presented: Presented, trust: Trust) -> bool:
     """Tell whether the token names a newer directory than ours."""
     return presented.token.directory_version > trust.directory.version
+
+
+def _require_request_life(permit: Permit, now: datetime) -> None:
+    """The use of a permit is kept by the day its request expires: no core chooses it freely."""
+    requested = parse_instant(permit.requested_at)
+    lives = parse_instant(permit.request_expires) - requested
+    if requested > now + CLOCK_LEEWAY or lives > REQUEST_LIFE_MAX:
+        raise PermitRefusedError("request: later or longer than any", reason="request-life")
 
 
 def _require_law_day(presented: Presented, trust: Trust) -> None:
