@@ -13,16 +13,18 @@ from gateway.core.code_book import CodeBook
 from gateway.core.resident_codes import DELIVERY
 from gateway.flows.context import Context
 from gateway.flows.outbox import RowVerdict, verdict_of
+from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns
 from gateway.flows.sealed import key_to_wire, sealed_to_wire, start_sealing
 from gateway.outbound.errors import ItemRefusedError, PeerProtocolError
 from gateway.storage import core_codes
-from gateway.storage.core_codes import ACQUIRED, CodeRequest
+from gateway.storage.core_codes import ACQUIRED, CodeRequest, CoreCodeDropped
 from gateway.storage.outbox import OutboxRow
 from gateway.wire.codes import CodeDelivered, CodeDeliveriesRequest, RequestResult, RequestsAnswer
 
 PATH: Final = "/v1/code-deliveries"
 PURPOSE: Final = "code-delivery"
 KIND: Final = DELIVERY
+NOT_LINKED: Final = "not-linked"
 
 
 class CodeDeliveries:
@@ -39,14 +41,8 @@ class CodeDeliveries:
         told: dict[str, RowVerdict] = {}
         if live:
             told = await self._send(organisation, live)
-            await self._end(
-                organisation,
-                [
-                    request_id
-                    for request_id, verdict in told.items()
-                    if verdict is not RowVerdict.RETRY
-                ],
-            )
+            await self._forget(organisation, _those(told, RowVerdict.DONE))
+            await self._drop(organisation, _those(told, RowVerdict.DEAD))
         # A request that is no longer there was delivered and forgotten.
         return [told.get(str(row.body["request_id"]), RowVerdict.DONE) for row in rows]
 
@@ -92,9 +88,36 @@ class CodeDeliveries:
             code=sealed_to_wire(sealed, key=0),
         )
 
-    async def _end(self, organisation: str, request_ids: Sequence[str]) -> None:
-        async with self._context.database.read() as connection:
-            await core_codes.end_requests(connection, organisation, request_ids)
+    async def _forget(self, organisation: str, request_ids: Sequence[str]) -> None:
+        """Forget what was linked, the acquisition numbers with it (法21の2③)."""
+        if request_ids:
+            async with self._context.database.read() as connection:
+                await core_codes.end_requests(connection, organisation, request_ids)
+
+    async def _drop(self, organisation: str, request_ids: Sequence[str]) -> None:
+        """Record that codes were not linked: else nobody could ever acquire them again."""
+        drafts = [
+            Draft(
+                kind="code-changed",
+                members={},
+                private={
+                    "organisation": organisation,
+                    "request_id": request_id,
+                    "change": NOT_LINKED,
+                },
+                search=SearchColumns(counterparty=organisation, outcome=NOT_LINKED),
+                effects=(CoreCodeDropped(organisation=organisation, request_id=request_id),),
+            )
+            for request_id in request_ids
+        ]
+        if drafts:
+            for outcome in await self._context.writer.append(drafts, source=organisation):
+                if not isinstance(outcome, Recorded | EffectRefusedError):
+                    raise outcome
+
+
+def _those(told: Mapping[str, RowVerdict], verdict: RowVerdict) -> list[str]:
+    return [request_id for request_id, found in told.items() if found is verdict]
 
 
 def _verdict(result: RequestResult) -> RowVerdict:

@@ -15,9 +15,9 @@ from gateway.core.providers import ProviderDesk
 from gateway.core.publication import Publication
 from gateway.core.resident_codes import ResidentCodeDesk
 from gateway.core.statements import StatementDesk
+from gateway.flows.checkpoints import Checkpoints
 from gateway.flows.context import Context
 from gateway.flows.evidence import SecurityEvents
-from gateway.flows.record import RecordWriter
 from gateway.http.members import Member
 from gateway.http.routes import Call
 from gateway.settings import CoreSettings
@@ -36,7 +36,7 @@ class CoreServices:
     statements: StatementDesk
     corrections: CorrectionDesk
     publication: Publication
-    writer: RecordWriter
+    checkpoints: Checkpoints
     events: SecurityEvents
 
     @classmethod
@@ -62,7 +62,7 @@ class CoreServices:
             statements=StatementDesk(context),
             corrections=CorrectionDesk(context),
             publication=publication,
-            writer=context.writer,
+            checkpoints=Checkpoints(context),
             events=SecurityEvents(context, listener=LISTENER),
         )
 

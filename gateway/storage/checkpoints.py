@@ -9,7 +9,8 @@ _HOLDS: Final[LiteralString] = """
     SELECT EXISTS (
         SELECT FROM log_entries
          WHERE slot = $1 AND counterparty = $2
-           AND kind IN ('inquiry', 'provision', 'delivery', 'receipt', 'refusal', 'correction'))
+           AND kind IN ('inquiry', 'permit', 'provision', 'delivery', 'receipt', 'refusal',
+                        'correction'))
 """
 
 

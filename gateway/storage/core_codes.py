@@ -66,6 +66,22 @@ class CoreCodeIssued(Effect):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CoreCodeDropped(Effect):
+    """The gateway will never link the code: the request is over, and nobody holds the code."""
+
+    KIND: ClassVar[str] = "core_code_dropped"
+    ORDER: ClassVar[int] = 43
+
+    organisation: str
+    request_id: str
+
+    @property
+    def key(self) -> str:
+        """Return organisation and request."""
+        return f"{self.organisation} {self.request_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CodeRequest:
     """One acquisition under way; the number prints masked."""
 

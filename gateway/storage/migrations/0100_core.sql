@@ -80,7 +80,7 @@ CREATE TABLE core_holders (
     since        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (person, organisation)
 );
-GRANT SELECT, INSERT ON core_holders TO sekisho_app;
+GRANT SELECT, INSERT, DELETE ON core_holders TO sekisho_app;
 
 -- Code acquisitions under way; a row ends when the gateway has linked its code, and with it the
 -- acquisition number (法21の2③).
@@ -287,6 +287,27 @@ LANGUAGE sql VOLATILE AS $$
         RETURNING c.organisation, c.request_id
     )
     SELECT position FROM agreed JOIN moved USING (organisation, request_id)
+$$;
+
+-- A code that its gateway did not link belongs to nobody, and its request is over.
+CREATE FUNCTION effect_core_code_dropped(rows jsonb) RETURNS SETOF integer
+LANGUAGE sql VOLATILE AS $$
+    WITH wanted AS (
+        SELECT (r.place - 1)::integer AS position, r.organisation, r.request_id
+          FROM ROWS FROM (jsonb_to_recordset(rows) AS (organisation text, request_id uuid))
+               WITH ORDINALITY AS r (organisation, request_id, place)
+    ), ended AS (
+        DELETE FROM core_code_requests AS c
+         USING wanted AS w
+         WHERE c.organisation = w.organisation AND c.request_id = w.request_id
+           AND c.person IS NOT NULL
+        RETURNING c.organisation, c.request_id, c.person, c.state
+    ), dropped AS (
+        DELETE FROM core_holders AS h
+         USING ended AS e
+         WHERE e.state = 'acquired' AND h.organisation = e.organisation AND h.person = e.person
+    )
+    SELECT position FROM wanted JOIN ended USING (organisation, request_id)
 $$;
 
 -- A version is published once, and never one below the highest.

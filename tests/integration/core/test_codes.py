@@ -67,7 +67,7 @@ class Gateway:
 
     member: Member
     codes: dict[str, tuple[str, bytes | None]] = field(default_factory=dict)
-    acknowledges: bool = True
+    problem: Problem | None = None
 
     async def take(self, body: CodeDeliveriesRequest) -> RequestsAnswer:
         """Open and keep what the core delivers."""
@@ -85,9 +85,9 @@ class Gateway:
         return RequestsAnswer(results=[self._result(item.request_id) for item in body.items])
 
     def _result(self, request_id: str) -> RequestResult:
-        if self.acknowledges:
+        if self.problem is None:
             return RequestResult(result=RequestTaken(request_id=request_id))
-        return RequestResult(problem=Problem(type="unavailable", title="Not now", status=503))
+        return RequestResult(problem=self.problem)
 
     async def code(self, request_id: str) -> tuple[str, bytes | None]:
         async with asyncio.timeout(10):
@@ -343,7 +343,7 @@ async def test_a_delivery_is_told_until_the_gateway_has_it(
 ) -> None:
     request_id = new_id()
     number = await number_of(union, request_id)
-    gateway.acknowledges = False
+    gateway.problem = Problem(type="unavailable", title="Not now", status=503)
     await answered(registry, (number, mine))
     await gateway.code(request_id)
     async with core.database.read() as connection:
@@ -351,10 +351,26 @@ async def test_a_delivery_is_told_until_the_gateway_has_it(
             "SELECT count(*) FROM core_code_requests WHERE number = $1", bytes.fromhex(number)
         )
 
-    gateway.acknowledges = True
+    gateway.problem = None
 
     assert kept == 1
     await forgotten(core, number)
+
+
+async def test_a_code_its_gateway_will_never_link_can_be_acquired_again(
+    *, core: Core, union: Member, gateway: Gateway, registry: Registry, mine: str
+) -> None:
+    lost, again = new_id(), new_id()
+    number = await number_of(union, lost)
+    gateway.problem = Problem(type="lapsed", title="Gone", status=409)
+
+    async with core.adds(**{"code-changed": 1}):
+        await answered(registry, (number, mine))
+        await forgotten(core, number)
+    gateway.problem = None
+    await answered(registry, (await number_of(union, again), mine))
+
+    assert (await gateway.code(again))[0] == "acquired"
 
 
 async def test_lookups_are_refused_item_by_item_with_their_reasons(

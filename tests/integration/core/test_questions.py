@@ -60,22 +60,31 @@ async def test_who_may_ask_nobody_learns_why(
     assert (result.problem.type, result.problem.reason) == ("refused", reason)
 
 
-async def test_a_checkpoint_of_any_slot_verifies_by_the_cores_keys(union: Member) -> None:
-    trust = union.context.trust
-    origin = log_origin(cast.NETWORK, cast.CORE, 3)
-    name = hashlib.sha256(origin.encode()).hexdigest()
+def path_of(slot: int) -> str:
+    origin = log_origin(cast.NETWORK, cast.CORE, slot)
+    return f"/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
 
-    note = (await union.context.peers.get("core", f"/{name}/checkpoint")).body.decode()
 
-    keys = trust.directory.log_keys_at(cast.CORE, union.context.clock.now())
+async def test_a_checkpoint_of_a_slot_one_holds_a_permit_of_verifies_by_the_cores_keys(
+    core: Core, union: Member
+) -> None:
+    await union.permits(await union.ask((await a_person(core))[1]))
+
+    note = (await union.context.peers.get("core", path_of(0))).body.decode()
+
+    origin = log_origin(cast.NETWORK, cast.CORE, 0)
+    keys = union.context.trust.directory.log_keys_at(cast.CORE, union.context.clock.now())
     verified = verify_checkpoint(note, origin=origin, keys=keys)
-    assert verified.checkpoint.size == 1  # `opened` alone
+    assert verified.checkpoint.size > 1
     assert posix_instant(verified.time) <= union.context.clock.now()
 
 
-async def test_a_checkpoint_of_no_slot_is_not_found(union: Member) -> None:
+@pytest.mark.parametrize("path", [path_of(3), f"/{'0' * 64}/checkpoint"])
+async def test_a_checkpoint_of_which_one_holds_nothing_is_not_found(
+    union: Member, path: str
+) -> None:
     with pytest.raises(MessageRefusedError) as refused:
-        await union.context.peers.get("core", f"/{'0' * 64}/checkpoint")
+        await union.context.peers.get("core", path)
 
     assert refused.value.refusal.type == "not-found"
 
