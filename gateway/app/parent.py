@@ -84,6 +84,8 @@ class Parent:
                 laid_foundation(settings, metrics_dir=self._options.metrics_dir)
             )
             self._reserve(stack)
+            # A gauge is 0 from its making on, and the parent's 0 would be every minimum.
+            self._forget(os.getpid())
             control = ControlServer(settings.control_socket, self._control)
             await control.start()
             stack.push_async_callback(control.stop)

@@ -25,7 +25,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Expected:
     """How a step must come out."""
 

@@ -11,6 +11,14 @@ import msgspec
 PROBLEM_JSON: Final = "application/problem+json"
 
 
+class Nearest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What comes nearest to something the law refuses; `note` where it is allowed no longer."""
+
+    citation: str
+    information: str
+    note: str | None = None
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A problem document as it is read; unknown members are ignored, as RFC 9457 §3.2 asks.
 
@@ -24,6 +32,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
     pointer: str | None = None
     request_id: str | None = None
+    basis: tuple[str, ...] = ()
+    nearest: tuple[Nearest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
