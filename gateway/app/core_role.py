@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from gateway.app.floor import NETWORK, laid_floor, network_tls
+from gateway.app.limits import limit_by_organisation
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.core import code_deliveries, notices
 from gateway.core.code_book import CodeBook
@@ -18,8 +19,6 @@ from gateway.core.upkeep import Upkeep
 from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
 from gateway.http.application import build_application
-from gateway.http.limits import TokenBuckets
-from gateway.http.members import Member
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
 from gateway.settings import CoreSettings
@@ -121,16 +120,6 @@ def _listener(worker: WorkerContext, context: Context, services: CoreServices) -
     listener = worker.settings.listeners.network
     if listener is None:
         raise ConfigurationError("role core: no network listener")
-    buckets = TokenBuckets(
-        per_s=listener.limits.requests_per_s,
-        burst=listener.limits.requests_burst,
-        monotonic=worker.clock.monotonic,
-    )
-
-    def limit(member: Member | None) -> None:
-        if member is not None:
-            buckets.take(member.organisation)
-
     return ListenerSpec(
         name=NETWORK,
         application=build_application(
@@ -139,7 +128,7 @@ def _listener(worker: WorkerContext, context: Context, services: CoreServices) -
             version=worker.version,
             services=services,
             authenticate=authenticate_and_note(context.trust, services.events),
-            limit=limit,
+            limit=limit_by_organisation(listener.limits, worker.clock),
         ),
         host=listener.host,
         limits=listener.limits,

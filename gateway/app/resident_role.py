@@ -12,6 +12,7 @@ from certs.errors import CertsError
 from certs.tls import backoffice_server_context
 from codes.errors import CodesError
 from gateway.app.floor import NETWORK, DirectoryPoll, laid_floor
+from gateway.app.limits import limit_by_organisation
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.core.resident_file import read_chunks
 from gateway.core.resident_network import ResidentNetwork, read_people
@@ -53,6 +54,7 @@ async def build(worker: WorkerContext) -> RoleApp:
                         version=worker.version,
                         services=network,
                         authenticate=authenticate_registries(context.trust),
+                        limit=limit_by_organisation(listener.limits, worker.clock),
                     ),
                     host=listener.host,
                     limits=listener.limits,
