@@ -1,29 +1,17 @@
 """From an acquisition number to a code at its gateway, through core and resident network."""
 
-import asyncio
-import secrets
-import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-import aiohttp
 import pytest
 
-from certs.own_keys import certificate_files, load_ca
-from certs.sealing import unpack_code
-from certs.tls import listener_client_context
-from codes.numbers import my_number_check_digit
 from gateway.app import resident_role
 from gateway.app.floor import network_tls
-from gateway.app.resident_role import LOAD_COMMAND
 from gateway.app.roles import ListenerSpec, RoleApp
-from gateway.core.resident_routes import registry_uri
 from gateway.demo import cast
 from gateway.errors import InvalidRequestError
 from gateway.flows.record_types import new_id
-from gateway.flows.sealed import Openers
 from gateway.http.application import build_application
 from gateway.http.members import CORE_ONLY, authenticate_members
 from gateway.http.routes import Call, Route
@@ -34,66 +22,27 @@ from gateway.wire.code_changes import (
     ResidentCodeChangesAnswer,
     ResidentCodeChangesRequest,
 )
-from gateway.wire.codec import decode_json, encode_json
 from gateway.wire.codes import (
-    CodeAsked,
     CodeDeliveriesRequest,
-    CodeRequestsAnswer,
-    CodeRequestsRequest,
-    Lookup,
-    LookupsRequest,
     NumbersAnswer,
-    RequestResult,
     RequestsAnswer,
-    RequestTaken,
     ResidentCode,
     ResidentCodesRequest,
 )
 from gateway.wire.problems import Problem
+from tests.integration.core.acquisition import (
+    Gateway,
+    Registry,
+    a_my_number,
+    a_registry,
+    forgotten,
+    load,
+    number_of,
+)
 from tests.integration.core.conftest import Core
 from tests.integration.core.world import NAGAOKA, UNION, Member, World, a_resident, serving
 
 pytestmark = pytest.mark.usefixtures("core")
-
-
-def a_my_number() -> str:
-    digits = f"{secrets.randbelow(10**11):011d}"
-    return digits + my_number_check_digit(digits)
-
-
-@dataclass(kw_only=True)
-class Gateway:
-    """The union's gateway as far as it takes codes in."""
-
-    member: Member
-    codes: dict[str, tuple[str, bytes | None]] = field(default_factory=dict)
-    problem: Problem | None = None
-
-    async def take(self, body: CodeDeliveriesRequest) -> RequestsAnswer:
-        """Open and keep what the core delivers."""
-        openers = Openers(
-            self.member.context.trust, body.keys, sender=cast.CORE, purpose="code-delivery"
-        )
-        for item in body.items:
-            code = None
-            if item.code is not None:
-                plaintext = openers.open(
-                    item.code, binding=bytes.fromhex(item.request_id), permit_id=None
-                )
-                _, code = unpack_code(plaintext)
-            self.codes[item.request_id] = (item.state, code)
-        return RequestsAnswer(results=[self._result(item.request_id) for item in body.items])
-
-    def _result(self, request_id: str) -> RequestResult:
-        if self.problem is None:
-            return RequestResult(result=RequestTaken(request_id=request_id))
-        return RequestResult(problem=self.problem)
-
-    async def code(self, request_id: str) -> tuple[str, bytes | None]:
-        async with asyncio.timeout(10):
-            while request_id not in self.codes:
-                await asyncio.sleep(0.05)
-        return self.codes[request_id]
 
 
 @pytest.fixture(scope="module")
@@ -145,65 +94,6 @@ async def residents(world: World) -> AsyncIterator[RoleApp]:
         yield role
 
 
-async def load(role: RoleApp, people: dict[str, str]) -> dict[str, object]:
-    """Load residents as the command line would, over the control socket."""
-    lines = [[number, code] for number, code in people.items()]
-    return dict(await role.commands[LOAD_COMMAND]({"residents": lines}))
-
-
-async def numbers(member: Member, *request_ids: str) -> CodeRequestsAnswer:
-    request = CodeRequestsRequest(items=[CodeAsked(request_id=one) for one in request_ids])
-    return await member.context.peers.post("core", "/v1/code-requests", request, CodeRequestsAnswer)
-
-
-async def number_of(member: Member, request_id: str) -> str:
-    (result,) = (await numbers(member, request_id)).results
-    assert result.result is not None, result.problem
-    return result.result.acquisition_number
-
-
-@dataclass(frozen=True, kw_only=True)
-class Registry:
-    """One organisation's registry, by the certificate the resident network gave it."""
-
-    url: str
-    tls: ssl.SSLContext
-
-    async def look_up(self, *brought: tuple[str, str]) -> tuple[int, NumbersAnswer | Problem]:
-        request = LookupsRequest(
-            items=[Lookup(acquisition_number=number, my_number=mine) for number, mine in brought]
-        )
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(
-                f"{self.url}/v1/lookups",
-                data=encode_json(request),
-                headers={"Content-Type": "application/json"},
-                ssl=self.tls,
-            ) as response,
-        ):
-            raw = await response.read()
-            if response.status == 200:
-                return response.status, decode_json(raw, NumbersAnswer)
-            return response.status, decode_json(raw, Problem)
-
-
-def a_registry(
-    world: World, folder: Path, *, organisation: str, role: str = "registry"
-) -> Registry:
-    keys = world.keys(cast.RESIDENT_NETWORK)
-    uri = registry_uri(cast.NETWORK, organisation).replace(":registry", f":{role}")
-    issued = load_ca(keys, "backoffice").issue_client("registry", uri=uri, now=datetime.now(UTC))
-    files = certificate_files(folder, "registry")
-    files.store(issued.certificate, issued.key)
-    return Registry(
-        url=f"https://127.0.0.1:{world.ports[cast.RESIDENT_NETWORK]}",
-        tls=listener_client_context(
-            ca=certificate_files(keys, "backoffice-ca").certificate, own=files
-        ),
-    )
-
-
 @pytest.fixture
 async def mine(residents: RoleApp) -> str:
     """The My Number of somebody the resident network knows."""
@@ -237,19 +127,6 @@ async def test_a_code_reaches_its_gateway_and_the_number_is_forgotten(
     assert state == "acquired"
     assert code is not None
     await forgotten(core, number)
-
-
-async def forgotten(core: Core, number: str) -> None:
-    """Wait until the core has no trace of an acquisition number."""
-    async with asyncio.timeout(10), core.database.read() as connection:
-        while await connection.fetchval(
-            "SELECT true FROM core_code_requests WHERE number = $1", bytes.fromhex(number)
-        ):
-            await asyncio.sleep(0.05)
-        traces = await connection.fetchval(
-            "SELECT count(*) FROM log_entries WHERE position($1 in leaf) > 0", number.encode()
-        )
-    assert traces == 0
 
 
 async def test_somebody_coded_already_is_told_as_such_without_a_code(
