@@ -15,6 +15,7 @@ from certs.sealing import unpack_code
 from codes.canonical import TOKYO, canonical_json
 from codes.errors import CodesError
 from codes.network_code import NetworkCode
+from gateway.domain.payload import PAYLOAD_BYTES_MAX
 from gateway.domain.replica import ReplicaRecord, matching, payload_of
 from gateway.flows.context import Context
 from gateway.flows.gate import Gate
@@ -44,7 +45,6 @@ from policies.release import (
 )
 
 DRAW_OF: Final = 1_000_000
-PAYLOAD_BYTES_MAX: Final = 1024 * 1024
 LAW_CHANGED: Final = "law-changed"
 REPLY_KEY: Final = "reply-key"
 CODE: Final = "code"

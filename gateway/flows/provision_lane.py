@@ -10,6 +10,8 @@ from typing import Final
 
 from certs.errors import SealingError
 from certs.sealing import unpack_answer
+from certs.terms import TERMS, Information
+from gateway.domain.payload import PayloadError, require_asked
 from gateway.flows.context import Context
 from gateway.flows.permit_lane import Granted
 from gateway.flows.proofs import Proven, prove
@@ -109,7 +111,7 @@ def _checked(
             openers,
             inquiry_leaf=wanted.recorded.leaf_hash,
             permit_id=public.permit_id,
-            reply_key=wanted.inquiry.reply_key,
+            asked=wanted.inquiry,
         )
     except (StatementInvalidError, SealedInvalidError) as error:
         return error
@@ -129,11 +131,27 @@ def check_provision(public: Provision, wanted: ProvisionWanted) -> None:
         raise StatementInvalidError("provision: another person", reason="other-person")
     if public.inquirer != permit.inquirer or public.requested_at != permit.requested_at:
         raise StatementInvalidError("provision: another exchange", reason="other-parties")
-    asked, given = wanted.inquiry.information, public.information
+    require_same_terms(public, wanted.inquiry)
+
+
+def require_same_terms(answer: Provision | Delivery, inquiry: Inquiry) -> None:
+    """Return quietly if what the answer repeats of the inquiry is what was asked (法23①).
+
+    Its items may be fewer. Raises `StatementInvalidError`.
+    """
+    for name in TERMS:
+        given, asked = getattr(answer, name), getattr(inquiry, name)
+        if isinstance(given, Information):
+            _require_within(given, inquiry.information)
+        elif given not in {None, asked}:
+            raise StatementInvalidError(f"answer: another {name}", reason="other-terms")
+
+
+def _require_within(given: Information, asked: Information) -> None:
     if (given.term, given.scope) != (asked.term, asked.scope):
-        raise StatementInvalidError("provision: another information", reason="other-information")
+        raise StatementInvalidError("answer: another information", reason="other-information")
     if not set(given.items) <= set(asked.items):
-        raise StatementInvalidError("provision: items not asked for", reason="other-information")
+        raise StatementInvalidError("answer: items not asked for", reason="other-information")
 
 
 def opened_payload(
@@ -143,21 +161,27 @@ def opened_payload(
     *,
     inquiry_leaf: bytes,
     permit_id: str,
-    reply_key: str,
+    asked: Inquiry,
 ) -> bytes | None:
     """Return the payload whose commitment the statement carries, or None if it provides nothing.
 
-    Raises `StatementInvalidError` when there is one without the other, or they differ.
+    Raises `StatementInvalidError` when there is one without the other, when they differ, or when
+    the payload gives anything that was not asked for.
     """
     if (public.payload is None) != (sealed is None):
         raise StatementInvalidError("answer: sealed without payload", reason="payload-missing")
     if sealed is None:
         return None
-    packed = openers.open(sealed, binding=inquiry_leaf, permit_id=permit_id, key_id=reply_key)
+    packed = openers.open(sealed, binding=inquiry_leaf, permit_id=permit_id, key_id=asked.reply_key)
     try:
         salt, payload = unpack_answer(packed)
     except SealingError as error:
         raise StatementInvalidError("answer: not packed", reason=error.reason) from None
     if payload_commitment(salt, payload).hex() != public.payload:
         raise StatementInvalidError("answer: another payload", reason="other-payload")
+    given = public.information or asked.information
+    try:
+        require_asked(payload, term=given.term, scope=given.scope, items=given.items)
+    except PayloadError as error:
+        raise StatementInvalidError("answer: not what was asked", reason=error.reason) from None
     return payload

@@ -11,7 +11,7 @@ from gateway.errors import ConflictError, NotFoundError, SekishoError
 from gateway.flows.context import Context
 from gateway.flows.continue_inquiry import Continuations
 from gateway.flows.open_inquiry import OpenInquiry, reopen
-from gateway.flows.provision_lane import Provided, opened_payload
+from gateway.flows.provision_lane import Provided, opened_payload, require_same_terms
 from gateway.flows.receipts import Receipts
 from gateway.flows.sealed import Openers
 from gateway.flows.statements import Statement, StatementInvalidError, Statements, received
@@ -87,13 +87,16 @@ class TakeDeliveries:
         opened = await self._open(row)
         if public.inquiry_leaf not in {None, opened.leaf}:
             raise StatementInvalidError("delivery: another inquiry", reason="other-inquiry")
+        if public.inquirer != self._context.trust.organisation:
+            raise StatementInvalidError("delivery: another inquirer", reason="other-parties")
+        require_same_terms(public, opened.inquiry)
         payload = opened_payload(
             public,
             item.sealed,
             incoming.openers,
             inquiry_leaf=opened.recorded.leaf_hash,
             permit_id=item.permit_id,
-            reply_key=opened.inquiry.reply_key,
+            asked=opened.inquiry,
         )
         provided = Provided(statement=statement, answer=public, payload=payload)
         await self._receipts.delivered(opened, item.permit_id, provided)
