@@ -1,6 +1,6 @@
 """Who plays in the demonstration: four organisations, their bodies, and what each rests on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -95,8 +95,24 @@ PLAYERS: Final = (
 )
 
 
+def municipality(number: int) -> Player:
+    """Return one more city beside those of the story, for runs with many providers."""
+    name = f"city-{number}"
+    body = _body(city_mayor(name), f"第{number}市長", "city-mayor", "地方自治法の市")
+    return Player(name=name, title=f"第{number}市", bodies=(body,))
+
+
+def city_mayor(name: str) -> str:
+    """Return the body code of a city's mayor by the organisation's name."""
+    return NAGAOKA_MAYOR if name == NAGAOKA else f"XB{int(name.rpartition('-')[2]):05d}000000009"
+
+
 def network_spec(
-    ports: Mapping[str, int], *, environment: str = "demo", law_day: date | None = LAW_DAY
+    ports: Mapping[str, int],
+    *,
+    environment: str = "demo",
+    law_day: date | None = LAW_DAY,
+    more: Sequence[Player] = (),
 ) -> NetworkSpec:
     """Return the network of the demonstration; `ports` are the network listeners' by name."""
     played = tuple(
@@ -107,7 +123,7 @@ def network_spec(
             title=player.title,
             bodies=player.bodies,
         )
-        for player in PLAYERS
+        for player in (*PLAYERS, *more)
     )
     return NetworkSpec(
         network=NETWORK,
@@ -131,12 +147,12 @@ def network_spec(
     )
 
 
-def allow_list(*, version: int = 1) -> AllowList:
+def allow_list(*, version: int = 1, more: Sequence[Player] = ()) -> AllowList:
     """Return the real table with the assessments of the demonstration's organisations."""
     facts = load_shipped()
     assessments = [
         part
-        for name in GATEWAYS
+        for name in (*GATEWAYS, *(player.name for player in more))
         for part in (
             Assessment(
                 organisation=name,

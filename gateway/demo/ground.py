@@ -2,28 +2,33 @@
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from certs.network import init_network
-from certs.network_spec import NetworkSpec
 from gateway.demo import cast
+from gateway.demo.cast import Player
 from gateway.demo.instances import Instance, Tuning, free_ports, lay_out
 from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
 from gateway.storage.migrate import migrate
 
 
-async def lay_ground(folder: Path, instances: Sequence[Instance], tuning: Tuning) -> None:
+async def lay_ground(
+    folder: Path,
+    instances: Sequence[Instance],
+    tuning: Tuning,
+    *,
+    more: Sequence[Player] = (),
+) -> None:
     """Make keys, directory, settings and databases of these instances under an empty folder.
 
-    A cluster is made once and copied: what it holds is the schema and nothing else.
+    `more` are enrolled beside the cast. A cluster is made once and copied: what it holds is the
+    schema and nothing else.
     """
-    ports = free_ports([cast.RESIDENT_NETWORK, cast.CORE, *cast.GATEWAYS])
-    ports |= free_ports([one.name for one in instances if one.name not in ports])
-    network = asyncio.to_thread(
-        _make_network, folder / "network", cast.network_spec(ports, environment="demo")
-    )
+    names = (cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS, *(player.name for player in more))
+    ports = free_ports(names)
+    network = asyncio.to_thread(_make_network, folder / "network", ports, more)
     _, template = await asyncio.gather(network, _make_template(folder / "template"))
     for instance in instances:
         lay_out(instance, ports, tuning)
@@ -31,8 +36,13 @@ async def lay_ground(folder: Path, instances: Sequence[Instance], tuning: Tuning
     await asyncio.to_thread(shutil.rmtree, folder / "template")
 
 
-def _make_network(target: Path, spec: NetworkSpec) -> None:
-    init_network(spec, target, allow_list=cast.allow_list().to_document(), now=datetime.now(UTC))
+def _make_network(target: Path, ports: Mapping[str, int], more: Sequence[Player]) -> None:
+    init_network(
+        cast.network_spec(ports, more=more),
+        target,
+        allow_list=cast.allow_list(more=more).to_document(),
+        now=datetime.now(UTC),
+    )
 
 
 async def _make_template(folder: Path) -> Path:

@@ -43,7 +43,7 @@ class Starting:
     """A started instance that is not ready yet."""
 
     def __init__(self, instance: Instance, process: asyncio.subprocess.Process, ready: int) -> None:
-        self._instance = instance
+        self.instance: Final = instance
         self._process = process
         self._ready = ready
 
@@ -83,11 +83,9 @@ class Starting:
             except TimeoutError:
                 line = b""
         if not line:
-            raise UnavailableError(
-                f"{self._instance.name} did not come up; see {self._instance.log}"
-            )
+            raise UnavailableError(f"{self.instance.name} did not come up; see {self.instance.log}")
         told = json.loads(line)
-        return Running(instance=self._instance, addresses=told["addresses"], pid=told["pid"])
+        return Running(instance=self.instance, addresses=told["addresses"], pid=told["pid"])
 
     async def end(self) -> None:
         """End the process and everything that came from it; by pid, never by name."""
@@ -151,6 +149,13 @@ class Fleet:
         new = self._started[len(self._running) :]
         for one in await asyncio.gather(*(starting.ready() for starting in new)):
             self._running[one.instance.name] = one
+
+    async def stop(self, name: str) -> None:
+        """End one instance that is not needed any more."""
+        del self._running[name]
+        (one,) = [starting for starting in self._started if starting.instance.name == name]
+        self._started.remove(one)
+        await one.end()
 
     async def end(self) -> None:
         """End everybody."""

@@ -13,10 +13,20 @@ from gateway.client import BackofficeClient
 from gateway.demo import cast, commands
 from gateway.demo.ground import lay_ground
 from gateway.demo.instances import Instance, Tuning, instances
-from gateway.demo.offices import OFFICES, REGISTRIES, Office, register, signed_in
+from gateway.demo.offices import (
+    ACCOUNTS_SYSTEM,
+    BORDER_SYSTEM,
+    CITY_SYSTEM,
+    OFFICES,
+    REGISTRIES,
+    Office,
+    register,
+    signed_in,
+)
 from gateway.demo.people import Person, StaffDesk
 from gateway.demo.processes import Fleet, running
 from gateway.demo.registry import Registry, registry_tls
+from gateway.demo.replicas import supply_accounts, supply_borders, supply_taxes
 from gateway.demo.residents import Resident, known_to, residents, write_resident_file
 from gateway.demo.story import Story
 from gateway.errors import UnavailableError
@@ -57,8 +67,9 @@ class Stage:
 
     async def count_provisions(self, organisation: str, permit_id: str) -> int:
         """Return how many provision entries an organisation's log holds for a permit."""
-        page = await self.desks[organisation].get(
-            f"/v1/records?permit_id={permit_id}&kind=provision",
+        page = await self.desks[organisation].post(
+            "/v1/records:search",
+            {"permit_id": permit_id, "kinds": ["provision"]},
             by=self.staff[organisation][AUDITOR],
         )
         records = page["records"]
@@ -89,6 +100,8 @@ async def set_stage(folder: Path, story: Story) -> AsyncIterator[Stage]:
             staff = dict(zip(desks, opened, strict=True))
         with _told(story, f"codes acquired for {len(people)} synthetic residents"):
             await acquire_codes(fleet, clients, people)
+        with _told(story, "replicas loaded"):
+            await supply_replicas(clients, people)
         yield Stage(
             folder=folder,
             fleet=fleet,
@@ -121,6 +134,22 @@ async def acquire_codes(
         *(
             acquire(fleet, name, clients[office], known_to(name, people))
             for name, office in REGISTRIES.items()
+        )
+    )
+
+
+async def supply_replicas(
+    clients: Mapping[Office, BackofficeClient], people: Sequence[Resident]
+) -> None:
+    """Let every supplying system send its replicas."""
+    await asyncio.gather(
+        *(
+            supply(clients[office], office.organisation, known_to(office.organisation, people))
+            for office, supply in (
+                (CITY_SYSTEM, supply_taxes),
+                (ACCOUNTS_SYSTEM, supply_accounts),
+                (BORDER_SYSTEM, supply_borders),
+            )
         )
     )
 

@@ -8,10 +8,9 @@ from typing import Final
 
 import msgspec
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
-_INDENT: Final = (0, 0, 0, 3)
+_INDENT: Final = "   "
 _GOOD: Final = "green"
 _BAD: Final = "bold red"
 
@@ -100,15 +99,15 @@ class Story:
         )
         self._console.print(head)
         for what, words in scene.lines:
-            line = Text.assemble((f"{what} ", "cyan"), words)
-            self._console.print(Padding(line, _INDENT))
+            self._console.print(Text.assemble(_INDENT, (f"{what} ", "cyan"), words))
         result = Text.assemble(
+            _INDENT,
             ("→ ", "dim"),
             (_shown(step.outcome, step.reason), _GOOD if is_as_said else _BAD),
         )
         if not is_as_said:
             result.append(f"  (expected {_shown(expected.outcome, expected.reason)})", _BAD)
-        self._console.print(Padding(result, _INDENT))
+        self._console.print(result)
 
 
 def _shown(outcome: str, reason: str | None) -> str:

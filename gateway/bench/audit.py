@@ -1,0 +1,134 @@
+"""After a run: all entries re-hashed to their signed roots, both signatures checked, counted."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+
+from certs.directory import Directory
+from certs.own_keys import certificate_files
+from certs.tls import network_client_context
+from gateway.demo.processes import Running
+from gateway.errors import SekishoError
+from gateway.records.entry import parse_entry
+from gateway.records.note import Checkpoint, log_origin, verify_checkpoint
+from gateway.records.tree import Frontier, leaf_hash
+from gateway.storage.append import SlotState
+from gateway.storage.database import Connection, Database
+from gateway.storage.embedded import APP_ROLE, DATABASE
+from gateway.storage.records import export_slot
+from gateway.storage.tiles import read_slots
+
+_SOCKET_LINE: Final = 4
+_HASH_CHUNK: Final = 1_000
+OF_PERMIT: Final = ("permit", "provision", "receipt")
+
+
+class AuditFailedError(SekishoError):
+    """A log is not what its own signatures say."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Audited:
+    """What one party's log holds, every entry of it verified."""
+
+    entries: int = 0
+    slots: int = 0
+    permits: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set), repr=False)
+    """Kind of entry → the permit ids it names."""
+
+
+async def audit(running: Running, *, asker: Running, directory: Directory) -> Audited:
+    """Verify one party's whole log; its checkpoints are asked for over its network listener.
+
+    Raises:
+        AuditFailedError: an entry, a root or a signature is not what it must be.
+        RecordsError: a signature line or an entry cannot be believed.
+    """
+    name = running.instance.name
+    audited = Audited()
+    database = await Database.open(_dsn(running), connections_max=1)
+    try:
+        async with _members_session(name, asker, directory) as session:
+            for slot in range(directory.organisation(name).slots):
+                signed = await _signed(session, running, directory, slot)
+                async with database.snapshot() as connection:
+                    state = (await read_slots(connection, [slot]))[slot]
+                    await _audit_slot(connection, state, signed, audited)
+    finally:
+        await database.close()
+    return audited
+
+
+def missing(acknowledged: Iterable[str], parties: Iterable[Audited]) -> int:
+    """Return how many acknowledged permits have not all of their entries among these parties."""
+    held: dict[str, set[str]] = defaultdict(set)
+    for audited in parties:
+        for kind, permit_ids in audited.permits.items():
+            held[kind] |= permit_ids
+    return sum(
+        1 for permit_id in acknowledged if any(permit_id not in held[kind] for kind in OF_PERMIT)
+    )
+
+
+async def _signed(
+    session: aiohttp.ClientSession, running: Running, directory: Directory, slot: int
+) -> Checkpoint:
+    """Return a slot's newest checkpoint, both of its lines verified."""
+    name = running.instance.name
+    origin = log_origin(directory.network, name, slot)
+    path = f"/{hashlib.sha256(origin.encode('ascii')).hexdigest()}/checkpoint"
+    async with session.get(running.url("network") + path) as response:
+        if response.status != HTTPStatus.OK:
+            raise AuditFailedError(f"{name}: no checkpoint of slot {slot}: {response.status}")
+        note = await response.text()
+    keys = directory.log_keys_at(name, datetime.now(UTC))
+    return verify_checkpoint(note, origin=origin, keys=keys).checkpoint
+
+
+async def _audit_slot(
+    connection: Connection, state: SlotState, signed: Checkpoint, audited: Audited
+) -> None:
+    """Hash every stored entry and come to the signed root on the way, to the stored one at last."""
+    frontier, leaves = Frontier(), list[bytes]()
+    is_signed = False
+    async for stored in export_slot(connection, state.slot, state.size):
+        parsed = parse_entry(stored.leaf)
+        if leaf_hash(stored.leaf) != stored.leaf_hash:
+            raise AuditFailedError(f"slot {state.slot}: entry {stored.index} was changed")
+        leaves.append(parsed.leaf_hash)
+        permit_id = getattr(parsed.public, "permit_id", None)
+        if stored.kind in OF_PERMIT and isinstance(permit_id, str):
+            audited.permits[stored.kind].add(permit_id)
+        audited.entries += 1
+        if len(leaves) == _HASH_CHUNK or stored.index + 1 == signed.size:
+            frontier, leaves = frontier.extend(leaves), []
+        if stored.index + 1 == signed.size:
+            is_signed = frontier.root() == signed.root
+    if not is_signed:
+        raise AuditFailedError(f"slot {state.slot}: the entries are not those that were signed")
+    if frontier.extend(leaves).root() != state.root:
+        raise AuditFailedError(f"slot {state.slot}: the entries do not lead to the stored root")
+    audited.slots += 1
+
+
+def _members_session(name: str, asker: Running, directory: Directory) -> aiohttp.ClientSession:
+    own = certificate_files(asker.instance.keys, "network")
+    context = network_client_context(own, directory.certificates(name))
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))
+
+
+def _dsn(running: Running) -> str:
+    """Return where the party's own PostgreSQL is, as its server wrote it down."""
+    lines = (running.instance.cluster / "postmaster.pid").read_text().splitlines()
+    return f"postgresql:///{DATABASE}?host={lines[_SOCKET_LINE]}&user={APP_ROLE}"
+
+
+def audited_entries(parties: Mapping[str, Audited]) -> int:
+    """Return how many entries were verified in all."""
+    return sum(audited.entries for audited in parties.values())
