@@ -8,9 +8,10 @@ import pytest
 
 from gateway.app import resident_role
 from gateway.app.floor import network_tls
+from gateway.app.resident_role import LOAD_COMMAND
 from gateway.app.roles import ListenerSpec, RoleApp
 from gateway.demo import cast
-from gateway.errors import InvalidRequestError
+from gateway.errors import ConfigurationError, InvalidRequestError
 from gateway.flows.record_types import new_id
 from gateway.http.application import build_application
 from gateway.http.members import CORE_ONLY, authenticate_members
@@ -38,6 +39,7 @@ from tests.integration.core.acquisition import (
     forgotten,
     load,
     number_of,
+    numbers,
 )
 from tests.integration.core.conftest import Core
 from tests.integration.core.world import NAGAOKA, UNION, Member, World, a_resident, serving
@@ -331,3 +333,58 @@ async def test_load_refuses_a_number_without_its_check_digit(residents: RoleApp)
 
     with pytest.raises(InvalidRequestError, match="my-number-check-digit"):
         await load(residents, {"123456789012": "0" * 11})
+
+
+async def test_a_request_whose_code_was_made_gets_no_second_number(
+    *, core: Core, union: Member, gateway: Gateway, registry: Registry, mine: str
+) -> None:
+    request_id = new_id()
+    number = await number_of(union, request_id)
+    gateway.problem = Problem(type="unavailable", title="Not now", status=503)
+    await answered(registry, (number, mine))
+
+    (result,) = (await numbers(union, request_id)).results
+
+    gateway.problem = None
+    assert result.problem is not None
+    assert result.problem.type == "conflict"
+    await forgotten(core, number)
+
+
+def residents_file(world: World) -> Path:
+    settings = world.worker(cast.RESIDENT_NETWORK, "resident-network").settings
+    assert settings.resident_network is not None
+    return settings.resident_network.residents
+
+
+async def test_the_file_that_the_settings_name_is_loaded_at_start(
+    world: World, union: Member, registry: Registry
+) -> None:
+    mine = a_my_number()
+    file = residents_file(world)
+    file.write_text(f"my_number,resident_code\n{mine},{a_resident().text}\n")
+
+    role = await resident_role.build(world.worker(cast.RESIDENT_NETWORK, "resident-network"))
+
+    await role.close()
+    file.unlink()
+    (result,) = (await answered(registry, (await number_of(union, new_id()), mine))).results
+    assert result.result is not None
+
+
+@pytest.mark.parametrize("text", ["other,columns\n", "my_number,resident_code\n1\n"])
+async def test_a_file_that_cannot_be_read_keeps_the_stand_in_from_starting(
+    world: World, text: str
+) -> None:
+    file = residents_file(world)
+    file.write_text(text)
+
+    with pytest.raises(ConfigurationError, match=r"residents\.csv"):
+        await resident_role.build(world.worker(cast.RESIDENT_NETWORK, "resident-network"))
+
+    file.unlink()
+
+
+async def test_a_load_of_another_shape_is_refused(residents: RoleApp) -> None:
+    with pytest.raises(InvalidRequestError, match="lines of two texts"):
+        await residents.commands[LOAD_COMMAND]({"residents": [["one"]]})
