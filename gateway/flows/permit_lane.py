@@ -118,7 +118,11 @@ def _outcome(
         raise StatementInvalidError("permit: of another inquiry", reason="other-inquiry")
     if public.inquirer != context.trust.organisation or public.provider != wanted.inquiry.provider:
         raise StatementInvalidError("permit: other parties", reason="other-parties")
-    if differing_terms(public, wanted.inquiry):
+    is_same_ground = (public.legal_basis, public.consent) == (
+        wanted.inquiry.legal_basis,
+        wanted.inquiry.consent,
+    )
+    if differing_terms(public, wanted.inquiry) or not is_same_ground:
         raise StatementInvalidError("permit: other terms", reason="other-terms")
     if result.permit_id != public.permit_id or result.token is None:
         raise PeerProtocolError("permits: permit without its token or id")
