@@ -4,6 +4,7 @@ A pool lives at most ten minutes and ends when the directory changes for its pee
 """
 
 import asyncio
+import io
 import ssl
 import time
 from collections.abc import Callable
@@ -105,11 +106,13 @@ class Peers:
         bytes_max: int = BODY_BYTES_MAX,
     ) -> Fetched:
         route = self._route_of(organisation)
+        # As a stream, so that a message of megabytes does not hold up the loop in one write.
+        data = None if body is None else io.BytesIO(body)
         pool = self._pool(organisation, route)
         pool.in_use += 1
         try:
             async with pool.session.request(
-                method, route.url + path, data=body, allow_redirects=False
+                method, route.url + path, data=data, allow_redirects=False
             ) as response:
                 return Fetched(
                     body=await _body_of(response, path, bytes_max), date=_date_of(response)
