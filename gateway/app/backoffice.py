@@ -16,6 +16,8 @@ from gateway.flows.clients import Clients
 from gateway.flows.context import Context
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.inquire import Inquire
+from gateway.flows.load_replicas import LoadReplicas
+from gateway.flows.read_replicas import ReadReplicas
 from gateway.flows.sign_in_clients import SignInClients
 from gateway.flows.wanted_codes import WantedCodes
 from gateway.http.tls import TlsSource
@@ -58,6 +60,8 @@ def make_backoffice(worker: WorkerContext, context: Context, *, inquire: Inquire
         acquire=AcquireCodes(context),
         change_codes=ChangeCodes(context),
         wanted=WantedCodes(context),
+        load_replicas=LoadReplicas(context),
+        read_replicas=ReadReplicas(context),
         issuer=issuer,
         wait_s_max=worker.settings.policies.wait_s_max,
     )
@@ -108,6 +112,7 @@ def _tasks(
             await assertions.sweep(connection, now=context.clock.now())
         await services.acquire.end_stale()
         await services.wanted.sweep()
+        await services.load_replicas.sweep()
 
     return (
         BackgroundTask(

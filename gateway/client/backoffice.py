@@ -2,7 +2,8 @@
 
 from gateway.client.codes import CodeCalls
 from gateway.client.inquiries import InquiryCalls
+from gateway.client.replicas import ReplicaCalls
 
 
-class BackofficeClient(InquiryCalls, CodeCalls):
+class BackofficeClient(InquiryCalls, CodeCalls, ReplicaCalls):
     """A signed-in back-office system; use it as an async context manager."""

@@ -1,31 +1,18 @@
-"""Rows of replicas as the provider reads them; what they say is still in its boxes."""
+"""Rows of replicas as the provider reads them; what they say is still in its boxes.
+
+Of a record the newest applied generation counts whose publication has begun (公開期間の世代管理).
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import ClassVar, Final, LiteralString
+from typing import Final, LiteralString
 
 from gateway.storage.database import Connection
-from gateway.storage.effects import Effect
 
 TABLE: Final = "replicas"
 ITEMS: Final = "items"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicasApplied(Effect):
-    """A staged batch takes effect whole, exactly when the entry says so; it changes the gate."""
-
-    KIND: ClassVar[str] = "replicas_applied"
-    ORDER: ClassVar[int] = 5
-
-    batch_id: str
-
-    @property
-    def key(self) -> str:
-        """Return the batch's id."""
-        return self.batch_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +23,28 @@ class ReplicaRow:
     generation: int
     period_from: date | None
     period_to: date | None
+    published_from: date
+    published_until: date | None
     key_year: int
     items_box: bytes = field(repr=False)
 
 
 _REPLICAS_FOR: Final[LiteralString] = """
-    SELECT r.subject, r.term, r.record_key, r.generation, r.period_from, r.period_to, r.key_year,
-           r.items_box
-      FROM unnest($1::bytea[], $2::text[]) AS w(subject, term)
-      JOIN replicas AS r ON r.subject = w.subject AND r.term = w.term
-     WHERE r.published_from <= $3 AND (r.published_until IS NULL OR r.published_until >= $3)
-     ORDER BY r.record_key
+    WITH newest AS (
+        SELECT DISTINCT ON (r.subject, r.term, r.record_key)
+               r.subject, r.term, r.record_key, r.generation, r.is_deletion, r.period_from,
+               r.period_to, r.published_from, r.published_until, r.key_year, r.items_box
+          FROM unnest($1::bytea[], $2::text[]) AS w (subject, term)
+          JOIN replicas AS r ON r.subject = w.subject AND r.term = w.term
+          JOIN replica_batches AS b ON b.generation = r.generation AND b.state = 'applied'
+         WHERE r.published_from <= $3
+         ORDER BY r.subject, r.term, r.record_key, r.generation DESC, r.ordinal DESC
+    )
+    SELECT subject, term, record_key, generation, period_from, period_to, published_from,
+           published_until, key_year, items_box
+      FROM newest
+     WHERE NOT is_deletion AND (published_until IS NULL OR published_until >= $3)
+     ORDER BY record_key
 """
 
 
@@ -64,6 +62,8 @@ async def replicas_for(
                 generation=row["generation"],
                 period_from=row["period_from"],
                 period_to=row["period_to"],
+                published_from=row["published_from"],
+                published_until=row["published_until"],
                 key_year=row["key_year"],
                 items_box=row["items_box"],
             )

@@ -71,7 +71,9 @@ PROBLEM_TYPES: Final = _catalogue(
     ),
     ("invalid-body", HTTPStatus.UNPROCESSABLE_ENTITY, "The body has another shape"),
     ("idempotency-mismatch", HTTPStatus.UNPROCESSABLE_ENTITY, "The key stands for another body"),
+    ("bad-bundle", HTTPStatus.UNPROCESSABLE_ENTITY, "The bundle cannot be read"),
     ("malformed-staff", HTTPStatus.UNPROCESSABLE_ENTITY, "No account can have this"),
+    ("batch-refused", HTTPStatus.UNPROCESSABLE_ENTITY, "The batch counts for nothing"),
     ("statement-invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "A statement proves nothing here"),
     ("sealed-invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "Something sealed does not open here"),
     # Who comes, and what they may.

@@ -80,13 +80,18 @@ class People:
             YEAR,
             replicas.place(subject, term, key),
             msgspec.json.encode(items),
-            generation=1,
+            generation=0,
         )
         async with self._network.gateway(name).context.database.read() as connection:
             await connection.execute(
-                "INSERT INTO replicas (subject, term, record_key, generation, layout,"
+                "INSERT INTO replica_batches (batch_id, client_id, kind, term, layout, generation,"
+                " state, applied_at) VALUES (repeat('0', 32), 'tests', 'initial', '', '1', 0,"
+                " 'applied', now()) ON CONFLICT DO NOTHING"
+            )
+            await connection.execute(
+                "INSERT INTO replicas (subject, term, record_key, generation,"
                 " published_from, published_until, period_from, period_to, key_year, items_box)"
-                " VALUES ($1,$2,$3,1,'1',$4,$5,$6,$7,$8,$9)",
+                " VALUES ($1,$2,$3,0,$4,$5,$6,$7,$8,$9)",
                 subject,
                 term,
                 key,

@@ -18,6 +18,7 @@ from gateway.flows.lawful import Asked
 from gateway.flows.open_inquiry import Wording
 from gateway.http.paging import cursor_of, read_cursor
 from gateway.http.routes import Permission, Reply, Route
+from gateway.listeners.backoffice.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from gateway.listeners.backoffice.services import BackofficeCall
 from gateway.storage.inquiries import InquiryRow
 from gateway.wire.backoffice import (
@@ -36,9 +37,7 @@ WRITE: Final = Permission(INQUIRIES_WRITE)
 READ: Final = Permission(INQUIRIES_READ)
 
 PREFER: Final = "Prefer"
-IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _WAIT: Final = re.compile(r"wait=(?P<seconds>[0-9]{1,2})", re.ASCII)
-_KEY: Final = re.compile(r"[!-~]{1,128}", re.ASCII)
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
@@ -209,11 +208,9 @@ def _consent(given: ConsentGiven | None) -> ConsentStatement:
 
 
 def _idempotency(call: BackofficeCall, body: NewInquiry) -> IdempotencyKey | None:
-    key = call.header(IDEMPOTENCY_KEY)
+    key = idempotency_key(call)
     if key is None:
         return None
-    if not _KEY.fullmatch(key):
-        raise InvalidQueryError("Idempotency-Key: 1 to 128 visible ASCII characters")
     return IdempotencyKey(key=key, digest=hashlib.sha256(_ENCODER.encode(body)).digest())
 
 

@@ -7,6 +7,8 @@ from gateway.domain.client import Registration
 from gateway.flows.acquire_codes import AcquireCodes
 from gateway.flows.change_codes import ChangeCodes
 from gateway.flows.inquire import Inquire
+from gateway.flows.load_replicas import LoadReplicas
+from gateway.flows.read_replicas import ReadReplicas
 from gateway.flows.sign_in_clients import PresentedCertificate, SignInClients
 from gateway.flows.wanted_codes import WantedCodes
 from gateway.http.routes import Call
@@ -23,6 +25,8 @@ class BackofficeServices:
     acquire: AcquireCodes
     change_codes: ChangeCodes
     wanted: WantedCodes
+    load_replicas: LoadReplicas
+    read_replicas: ReadReplicas
     issuer: str
     wait_s_max: float
 

@@ -61,8 +61,14 @@ LANGUAGE sql VOLATILE AS $$
     SELECT position FROM wanted JOIN stored USING (client_id, idempotency_key)
 $$;
 
--- Replicas (副本): what the provider may be asked for, one row a person, term and record.
--- A batch is staged first and applied whole, in the transaction of the entry that says so.
+-- Replicas (副本): what the provider may be asked for. A batch writes its rows straight to their
+-- place, under its own generation; they count from the moment the batch is applied, which is one
+-- row's change in the transaction of the entry that says so. However large a batch is, the gate is
+-- held no longer for it.
+--
+-- Of a record the newest applied generation whose publication has begun counts, and hides the
+-- older ones for good, also where its own publication has ended: a correction that ends early
+-- does not let what it corrected come back. What is hidden is deleted later, by a job.
 CREATE SEQUENCE replica_generations;
 GRANT USAGE ON SEQUENCE replica_generations TO sekisho_app;
 
@@ -73,97 +79,67 @@ CREATE TABLE replica_batches (
                     'initial', 'change', 're-registration', 'layout-revision', 'deletion')),
     term        text        NOT NULL,
     layout      text        NOT NULL,
-    generation  bigint      NOT NULL UNIQUE,
+    generation  bigint      NOT NULL UNIQUE DEFAULT nextval('replica_generations'),
     state       text        NOT NULL CHECK (state IN ('receiving', 'applied', 'refused')),
-    rows_taken  bigint      NOT NULL DEFAULT 0,
+    reason      text,
     rows_put    bigint      NOT NULL DEFAULT 0,
     rows_deleted bigint     NOT NULL DEFAULT 0,
     rows_refused bigint     NOT NULL DEFAULT 0,
     findings    jsonb       NOT NULL DEFAULT '[]',
-    digest      bytea,
+    digest      bytea       CHECK (octet_length(digest) = 32),
     created_at  timestamptz NOT NULL DEFAULT now(),
-    applied_at  timestamptz
+    applied_at  timestamptz,
+    -- What this batch hides has been deleted.
+    is_swept    boolean     NOT NULL DEFAULT false,
+    CHECK ((state = 'applied') = (applied_at IS NOT NULL)),
+    CHECK ((state = 'refused') = (reason IS NOT NULL))
 );
 CREATE INDEX replica_batches_of_client
     ON replica_batches (client_id, created_at DESC, batch_id DESC);
+CREATE INDEX replica_batches_unswept ON replica_batches (generation) WHERE NOT is_swept;
 GRANT SELECT, INSERT, UPDATE, DELETE ON replica_batches TO sekisho_app;
 
-CREATE TABLE replica_rows_staged (
-    batch_id        text    NOT NULL,
-    ordinal         bigint  NOT NULL,
-    is_deletion     boolean NOT NULL,
-    subject         bytea   NOT NULL,
-    term            text    NOT NULL,
-    record_key      text    NOT NULL,
-    period_from     date,
-    period_to       date,
-    published_from  date,
-    published_until date,
-    key_year        integer,
-    items_box       bytea,
-    PRIMARY KEY (batch_id, ordinal)
-);
-GRANT SELECT, INSERT, DELETE ON replica_rows_staged TO sekisho_app;
-
+-- Of two rows of one batch about one record the later one (by `ordinal`) counts.
 CREATE TABLE replicas (
     subject         bytea   NOT NULL CHECK (octet_length(subject) = 32),
     term            text    NOT NULL,
     record_key      text    NOT NULL,
     generation      bigint  NOT NULL,
-    layout          text    NOT NULL,
+    ordinal         bigint  NOT NULL DEFAULT 0,
+    is_deletion     boolean NOT NULL DEFAULT false,
     period_from     date,
     period_to       date,
     published_from  date    NOT NULL,
     published_until date,
     key_year        integer NOT NULL,
-    items_box       bytea   NOT NULL,
-    PRIMARY KEY (subject, term, record_key),
+    items_box       bytea,
+    PRIMARY KEY (subject, term, record_key, generation, ordinal),
     CHECK (period_from <= period_to),
-    CHECK (published_from <= published_until)
+    CHECK (published_from <= published_until),
+    CHECK (is_deletion = (items_box IS NULL))
 );
+CREATE INDEX replicas_generation ON replicas (generation);
 CREATE INDEX replicas_ending ON replicas (published_until) WHERE published_until IS NOT NULL;
+CREATE INDEX replicas_deletions ON replicas (published_from) WHERE is_deletion;
 GRANT SELECT, INSERT, UPDATE, DELETE ON replicas TO sekisho_app;
 
--- The last row of a batch for a record counts; an older batch never overwrites a newer one.
 CREATE FUNCTION effect_replicas_applied(rows jsonb) RETURNS SETOF integer
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    v_batch record;
-BEGIN
-    FOR v_batch IN
-        SELECT (w.place - 1)::integer AS position, b.*
-          FROM ROWS FROM (jsonb_to_recordset(rows) AS (batch_id text))
-               WITH ORDINALITY AS w(wanted, place)
-          JOIN replica_batches AS b ON b.batch_id = w.wanted
-         WHERE b.state = 'receiving'
-         ORDER BY b.generation
-           FOR UPDATE OF b
-    LOOP
-        DELETE FROM replicas AS r
-         USING (SELECT DISTINCT ON (subject, term, record_key) *
-                  FROM replica_rows_staged WHERE batch_id = v_batch.batch_id
-                 ORDER BY subject, term, record_key, ordinal DESC) AS s
-         WHERE s.is_deletion AND r.subject = s.subject AND r.term = s.term
-           AND r.record_key = s.record_key AND r.generation < v_batch.generation;
-        INSERT INTO replicas AS r (subject, term, record_key, generation, layout, period_from,
-                                   period_to, published_from, published_until, key_year,
-                                   items_box)
-        SELECT DISTINCT ON (subject, term, record_key)
-               subject, term, record_key, v_batch.generation, v_batch.layout, period_from,
-               period_to, published_from, published_until, key_year, items_box
-          FROM replica_rows_staged
-         WHERE batch_id = v_batch.batch_id AND NOT is_deletion
-         ORDER BY subject, term, record_key, ordinal DESC
-        ON CONFLICT (subject, term, record_key) DO UPDATE
-           SET generation = excluded.generation, layout = excluded.layout,
-               period_from = excluded.period_from, period_to = excluded.period_to,
-               published_from = excluded.published_from,
-               published_until = excluded.published_until, key_year = excluded.key_year,
-               items_box = excluded.items_box
-         WHERE r.generation < excluded.generation;
-        DELETE FROM replica_rows_staged WHERE batch_id = v_batch.batch_id;
-        UPDATE replica_batches SET state = 'applied', applied_at = now()
-         WHERE batch_id = v_batch.batch_id;
-        RETURN NEXT v_batch.position;
-    END LOOP;
-END $$;
+LANGUAGE sql VOLATILE AS $$
+    WITH wanted AS (
+        SELECT w.*, (w.place - 1)::integer AS position
+          FROM ROWS FROM (jsonb_to_recordset(rows) AS (
+                   batch_id text, rows_put bigint, rows_deleted bigint, rows_refused bigint,
+                   findings jsonb, digest text
+               )) WITH ORDINALITY
+               AS w(batch_id, rows_put, rows_deleted, rows_refused, findings, digest, place)
+    ), moved AS (
+        UPDATE replica_batches AS b
+           SET state = 'applied', applied_at = now(), rows_put = w.rows_put,
+               rows_deleted = w.rows_deleted, rows_refused = w.rows_refused,
+               findings = w.findings, digest = decode(w.digest, 'base64')
+          FROM wanted AS w
+         WHERE b.batch_id = w.batch_id AND b.state = 'receiving'
+        RETURNING b.batch_id
+    )
+    SELECT position FROM wanted JOIN moved USING (batch_id)
+$$;
