@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
+from gateway.app.export_command import export_command
 from gateway.app.floor import NETWORK, laid_floor, network_tls
 from gateway.app.limits import limit_by_organisation
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
@@ -110,6 +111,7 @@ def _role(
     return RoleApp(
         listeners=(_listener(worker, context, services),),
         tasks=tasks,
+        commands=export_command(context),
         not_ready=not_ready,
         drain=services.events.turn,
         close=stack.aclose,

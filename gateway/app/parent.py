@@ -32,7 +32,7 @@ _DRAINING: Final = ("draining",)
 # What the control socket passes on to a worker; the roles say what they do.
 FORWARDED: Final = frozenset(
     {
-        *("staff-add", "residents-load"),
+        *("staff-add", "residents-load", "records-export"),
         *("clients-add", "clients-list", "clients-show"),
         *("clients-disable", "clients-enable", "clients-rotate"),
     }

@@ -14,8 +14,10 @@ from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerConte
 from gateway.errors import ConfigurationError, InvalidRequestError
 from gateway.flows.context import Context
 from gateway.flows.evidence import SecurityEvents
+from gateway.flows.export_records import ExportRecords
 from gateway.flows.release import Release
 from gateway.flows.review_holds import ReviewHolds
+from gateway.flows.review_records import ReviewRecords
 from gateway.flows.sign_in_staff import PasswordDoor, SignInStaff
 from gateway.flows.staff_accounts import StaffAccounts
 from gateway.flows.switch_measures import SwitchMeasures
@@ -55,6 +57,8 @@ def make_staff(worker: WorkerContext, context: Context, *, release: Release) -> 
         release=release,
         review_holds=ReviewHolds(context, release),
         switches=SwitchMeasures(context),
+        records=ReviewRecords(context),
+        export=ExportRecords(context),
     )
     return StaffZone(
         services=services,

@@ -5,7 +5,7 @@ caller's affair. The format is described in docs/reference/bundle.md. Nothing re
 believed: `verify` does that.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, TypeAlias, TypeVar
 
@@ -18,7 +18,14 @@ from gateway.records.entry import PRIVATE_BYTES_MAX
 from gateway.records.errors import RecordsError
 from gateway.records.kinds import SLOTS_MAX, Slot
 from gateway.records.note import parse_note
-from gateway.records.tree import HASH_BYTES, NodeSource, consistency_proof, range_nodes
+from gateway.records.tree import (
+    HASH_BYTES,
+    Node,
+    NodeSource,
+    consistency_nodes,
+    consistency_proof,
+    range_nodes,
+)
 
 MANIFEST: Final = "bundle.json"
 DIRECTORY: Final = "directory.json"
@@ -124,20 +131,48 @@ def export_slot(
     Raises:
         RecordsError: as `parse_note`, or what `node` raises.
     """
-    end = first + len(leaves)
-    proved = []
-    for note in notes:
-        size = parse_note(note).checkpoint.size
-        low, high = (size, first) if size < first else (end, max(size, end))
-        proved.append(ProvedNote(note=note, proof=tuple(consistency_proof(low, high, node))))
     return SlotExport(
         slot=slot,
         first=first,
         left=tuple(node(level, index) for level, index in range_nodes(0, first)),
         entries=tuple(entries),
         leaves=tuple(leaves),
-        notes=tuple(proved),
+        notes=tuple(_prove(note, first, first + len(leaves), node) for note in notes),
         private=dict(private or {}),
+    )
+
+
+def export_nodes(*, first: int, end: int, size: int) -> list[Node]:
+    """Return the nodes that the description of a range needs: its left side, one note's proof."""
+    low, high = _proof_sizes(size, first, end)
+    return [*range_nodes(0, first), *consistency_nodes(low, high)]
+
+
+def slot_name(slot: int) -> str:
+    """Return how the files of a slot are called, but for their endings."""
+    return f"slots/{slot}"
+
+
+def slot_description(
+    *, slot: int, first: int, end: int, notes: Sequence[str], node: NodeSource
+) -> bytes:
+    """Return `slots/<n>.json` of a range whose entries are written elsewhere, piece by piece.
+
+    Raises:
+        RecordsError: as `parse_note`, or what `node` raises.
+    """
+    return _describe(
+        slot,
+        first,
+        [node(level, index) for level, index in range_nodes(0, first)],
+        [_prove(note, first, end, node) for note in notes],
+    )
+
+
+def frame_entries(entries: Iterable[bytes]) -> bytes:
+    """Return a piece of `slots/<n>.entries`."""
+    return b"".join(
+        part for entry in entries for part in (len(entry).to_bytes(_LENGTH_BYTES, "big"), entry)
     )
 
 
@@ -156,6 +191,30 @@ def write_bundle(
     `directory` is the newest directory document; `peer_notes` are the checkpoints of others
     that this organisation holds with its receipts.
     """
+    yield from write_head(
+        network=network,
+        organisation=organisation,
+        begins=begins,
+        ends=ends,
+        directory=directory,
+        slots=[export.slot for export in slots],
+        peer_notes=peer_notes,
+    )
+    for export in slots:
+        yield from _write_slot(export)
+
+
+def write_head(
+    *,
+    network: str,
+    organisation: str,
+    begins: str,
+    ends: str,
+    directory: bytes,
+    slots: Sequence[int],
+    peer_notes: Sequence[str] = (),
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a bundle that are not a slot's, the manifest first."""
     manifest = Manifest(
         type=BUNDLE_TYPE,
         version=BUNDLE_VERSION,
@@ -163,13 +222,11 @@ def write_bundle(
         organisation=organisation,
         begins=begins,
         ends=ends,
-        slots=tuple(export.slot for export in slots),
+        slots=tuple(slots),
     )
     yield MANIFEST, _ENCODER.encode(manifest)
     yield DIRECTORY, directory
     yield PEER_NOTES, _ENCODER.encode(_PeerNotes(notes=tuple(peer_notes)))
-    for export in slots:
-        yield from _write_slot(export)
 
 
 def read_manifest(files: Files) -> Manifest:
@@ -194,7 +251,7 @@ def read_slot(files: Files, slot: int) -> SlotExport:
 
     A file of entries that was cut in the middle gives the whole entries before the cut.
     """
-    name = f"slots/{slot}"
+    name = slot_name(slot)
     described = _decode(files, f"{name}.json", _SLOT)
     leaves = _file(files, f"{name}.leaves")
     if described.slot != slot or len(leaves) % HASH_BYTES or not leaves:
@@ -213,22 +270,34 @@ def read_slot(files: Files, slot: int) -> SlotExport:
     )
 
 
-def _write_slot(export: SlotExport) -> Iterator[tuple[str, bytes]]:
-    name = f"slots/{export.slot}"
+def _prove(note: str, first: int, end: int, node: NodeSource) -> ProvedNote:
+    low, high = _proof_sizes(parse_note(note).checkpoint.size, first, end)
+    return ProvedNote(note=note, proof=tuple(consistency_proof(low, high, node)))
+
+
+def _proof_sizes(size: int, first: int, end: int) -> tuple[int, int]:
+    """Return between which sizes a note of this size is proved; equal ones need no proof."""
+    return (size, first) if size < first else (end, max(size, end))
+
+
+def _describe(slot: int, first: int, left: Iterable[bytes], notes: Iterable[ProvedNote]) -> bytes:
     described = _SlotFile(
-        slot=export.slot,
-        first=export.first,
-        left=tuple(b64(digest) for digest in export.left),
+        slot=slot,
+        first=first,
+        left=tuple(b64(digest) for digest in left),
         notes=tuple(
             _NoteFile(note=each.note, proof=tuple(b64(digest) for digest in each.proof))
-            for each in export.notes
+            for each in notes
         ),
     )
-    yield f"{name}.json", _ENCODER.encode(described)
+    return _ENCODER.encode(described)
+
+
+def _write_slot(export: SlotExport) -> Iterator[tuple[str, bytes]]:
+    name = slot_name(export.slot)
+    yield f"{name}.json", _describe(export.slot, export.first, export.left, export.notes)
     yield f"{name}.leaves", b"".join(export.leaves)
-    lengths = (len(entry).to_bytes(_LENGTH_BYTES, "big") for entry in export.entries)
-    parts = zip(lengths, export.entries, strict=True)
-    yield f"{name}.entries", b"".join(part for pair in parts for part in pair)
+    yield f"{name}.entries", frame_entries(export.entries)
     if export.private:
         yield f"{name}.private", b"".join(_write_private(export.private))
 

@@ -133,11 +133,16 @@ async def run_cli(
     given, giving = os.pipe()
     os.write(giving, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     os.close(giving)
-    reach = ("--url", url, "--ca", str(ca), "--credentials-fd", str(given), "--json")
+    reach = ("--url", url, "--ca", str(ca), "--credentials-fd", str(given))
+    return await run_offline(*arguments, *reach)
+
+
+async def run_offline(*arguments: str) -> Ran:
+    """Run one command of the command line in this process, as JSON."""
     out = io.StringIO()
 
     def run() -> int:
         with contextlib.redirect_stdout(out):
-            return call(build_app(), [*arguments, *reach])
+            return call(build_app(), [*arguments, "--json"])
 
     return Ran(await asyncio.to_thread(run), out.getvalue())

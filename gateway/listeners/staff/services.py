@@ -5,8 +5,10 @@ from typing import Final, TypeAlias
 
 from gateway.domain.staff import Staff
 from gateway.errors import NotAuthenticatedError
+from gateway.flows.export_records import ExportRecords
 from gateway.flows.release import Release
 from gateway.flows.review_holds import ReviewHolds
+from gateway.flows.review_records import ReviewRecords
 from gateway.flows.sign_in_staff import SignInStaff
 from gateway.flows.staff_accounts import StaffAccounts
 from gateway.flows.switch_measures import SwitchMeasures
@@ -24,6 +26,8 @@ class StaffServices:
     release: Release
     review_holds: ReviewHolds
     switches: SwitchMeasures
+    records: ReviewRecords
+    export: ExportRecords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

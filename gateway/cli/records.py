@@ -1,0 +1,308 @@
+"""`sekisho records`: search, show and export at a running gateway; verify and reconcile files."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+from cyclopts import App, Parameter
+
+from gateway.app.control import call_control
+from gateway.cli.bundles import BundleError, opened_bundle, trust_of
+from gateway.cli.output import ExitCode, errors, out, print_fields, print_json, print_rows
+from gateway.cli.staff_options import NEAR, Json, Reach, path_id
+from gateway.errors import ConfigurationError, UnavailableError
+from gateway.records.bundle import Files, read_manifest, read_peer_notes, read_slot
+from gateway.records.entry import parse_entry
+from gateway.records.errors import RecordsError
+from gateway.records.reconcile import PARTIES, PartyRecords, reconcile
+from gateway.records.verify import Report, verify_bundle
+from gateway.settings import Settings
+
+COLUMNS: Final = ("time", "kind", "id", "slot", "index")
+FAULT_COLUMNS: Final = ("slot", "index", "reason", "detail")
+DIFFERENCE_COLUMNS: Final = ("permit_id", "organisation", "reason", "leaf")
+CORE: Final = "core"
+EXPORT: Final = "records-export"
+_PRIVATE_MODE: Final = 0o600
+T = TypeVar("T")
+
+Kinds = Annotated[tuple[str, ...], Parameter(name="--kind", negative="")]
+Config = Annotated[Path | None, Parameter(name=["--config", "-c"])]
+Flag = Annotated[bool, Parameter(negative="")]
+Bundles = Annotated[tuple[Path, ...], Parameter(name="--with", negative="")]
+
+app = App(name="records", help="The record log: search, show, export, verify, reconcile.")
+
+
+@app.command
+def search(
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    kind: Kinds = (),
+    outcome: str | None = None,
+    counterparty: str | None = None,
+    procedure: str | None = None,
+    information: str | None = None,
+    permit_id: str | None = None,
+    person: Flag = False,
+    after: str | None = None,
+    limit: int = 50,
+    reach: Reach = NEAR,
+) -> int:
+    """Search the record log, newest first; that somebody searched for a person is recorded.
+
+    Args:
+        since: From this instant on, as 2026-07-01T00:00:00.000Z.
+        until: Before this instant.
+        kind: Only entries of this kind; may be repeated.
+        outcome: Only with this outcome.
+        counterparty: Only with this organisation.
+        procedure: Only under this procedure.
+        information: Only about this term.
+        permit_id: Only about this permit.
+        person: Ask for a person's unified number (after the credential), and search for it.
+        after: Where the page before ended.
+        limit: At most so many.
+        reach: Where the gateway is.
+    """
+    body: dict[str, object | None] = {
+        "since": since,
+        "until": until,
+        "kinds": list(kind) or None,
+        "outcome": outcome,
+        "counterparty": counterparty,
+        "procedure": procedure,
+        "information": information,
+        "permit_id": permit_id,
+        "after": after,
+    }
+    client = reach.client()
+    with reach.answers() as answers:
+        credential = answers.credential()
+        if person:
+            # Never an argument: those stand in histories and process lists.
+            body |= answers.ask("unified_number")
+    with client.signed_in(credential):
+        asked = {name: value for name, value in body.items() if value is not None}
+        page = client.post("/v1/records:search", {**asked, "limit": limit})
+    if reach.json:
+        print_json(page)
+    elif isinstance(rows := page.get("records"), list):
+        print_rows(rows, columns=COLUMNS)
+    return ExitCode.DONE
+
+
+@app.command
+def show(entry_id: str, *, proof: Path | None = None, reach: Reach = NEAR) -> int:
+    """Show one entry with its proof; that somebody opened a private part is recorded.
+
+    Args:
+        entry_id: The entry's id.
+        proof: A file for the C2SP tlog-proof.
+        reach: Where the gateway is.
+    """
+    with reach.signed_in() as client:
+        shown = client.get(f"/v1/records/{path_id(entry_id)}")
+    if proof is not None:
+        proof.write_text(str(shown["proof"]), encoding="utf-8")
+    if reach.json:
+        print_json(shown)
+        return ExitCode.DONE
+    record, private = shown.get("record"), shown.get("private")
+    print_fields(record if isinstance(record, dict) else {})
+    print_fields({"private_state": shown.get("private_state")})
+    print_fields(private if isinstance(private, dict) else {})
+    return ExitCode.DONE
+
+
+@app.command
+def export(
+    target: Path, *, begins: str | None = None, ends: str | None = None, reach: Reach = NEAR
+) -> int:
+    """Export records as a bundle (a zip archive); that somebody took them is recorded.
+
+    A core has no staff listener: its export is written over its control socket.
+
+    Args:
+        target: The file to write; nothing that is there is written over.
+        begins: From this instant on, as 2026-07-01T00:00:00.000Z; else from the beginning.
+        ends: Before this instant; else up to now.
+        reach: Where the gateway is.
+    """
+    period = {"begins": begins, "ends": ends}
+    body = {name: value for name, value in period.items() if value is not None}
+    settings = reach.settings() if reach.url is None else None
+    if settings is not None and settings.role == CORE:
+        return _tell(_export_core(settings, target, body), json=reach.json)
+    with reach.signed_in() as client:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_MODE)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                length = client.fetch("/v1/records:export", body, file)
+        except BaseException:
+            target.unlink()  # half a bundle proves less than none
+            raise
+    return _tell({"target": str(target), "bytes": length}, json=reach.json)
+
+
+@app.command
+def verify(
+    bundle: Path,
+    *,
+    root: Path | None = None,
+    others: Bundles = (),
+    allow_unproved: Flag = False,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Verify an exported bundle offline, with nothing but the pinned root.
+
+    Exits 1 for any fault, and for records that nothing proves to be complete.
+
+    Args:
+        bundle: The export: a zip archive or a folder.
+        root: The network's pinned root; else that of a gateway's keys.
+        others: Other organisations' bundles: their receipts testify about this log.
+        allow_unproved: Let it pass that nothing proves the records to be complete.
+        config: The settings of a gateway whose pinned root to use.
+        json: Print one JSON document.
+    """
+    foreign: list[str] = []
+    for other in others:
+        with opened_bundle(other) as files:
+            foreign += _reading(lambda: read_peer_notes(files))
+    with opened_bundle(bundle) as files:
+        report = _verify(files, root, config, foreign)
+    is_good = report.is_sound and (allow_unproved or report.complete == "proved")
+    if json:
+        print_json({**_shown(report), "verified": is_good})
+    else:
+        _print_report(report)
+    return ExitCode.DONE if is_good else ExitCode.FAILED
+
+
+@app.command(name="reconcile")
+def reconcile_command(
+    exports: Annotated[tuple[Path, ...], Parameter(negative="")],
+    *,
+    root: Path | None = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Hold the exports of core, inquirer and provider against each other; all are verified first.
+
+    Args:
+        exports: Three bundles: the core's and two organisations'.
+        root: The network's pinned root; else that of a gateway's keys.
+        config: The settings of a gateway whose pinned root to use.
+        json: Print one JSON document.
+    """
+    if len(exports) != PARTIES:
+        raise ConfigurationError(f"give {PARTIES} exports: the core's and two organisations'")
+    parties, faults = [], []
+    for path in exports:
+        with opened_bundle(path) as files:
+            report = _verify(files, root, config, ())
+            faults += [
+                {"organisation": report.organisation, **asdict(fault)} for fault in report.faults
+            ]
+            parties.append(_party(files, report))
+    found = _reading(lambda: reconcile(parties))
+    is_good = found.is_agreed and not faults
+    differences = [asdict(difference) for difference in found.differences]
+    shown = {
+        "reconciled": is_good,
+        "parties": [party.organisation for party in parties],
+        "permits": found.permits,
+        "refusals": found.refusals,
+        "differences": differences,
+        "faults": faults,
+    }
+    if json:
+        print_json(shown)
+    else:
+        print_fields({name: shown[name] for name in ("parties", "permits", "refusals")})
+        print_rows(differences, columns=DIFFERENCE_COLUMNS)
+        out.print("agreed" if is_good else "NOT agreed")
+    return ExitCode.DONE if is_good else ExitCode.FAILED
+
+
+def _export_core(
+    settings: Settings, target: Path, period: Mapping[str, str]
+) -> Mapping[str, object]:
+    arguments = {"target": str(target.absolute()), **period}
+    reply = call_control(settings.control_socket, EXPORT, arguments)
+    if reply.result is None:
+        raise UnavailableError(f"core: {(reply.problem or {}).get('title')}")
+    return {"target": str(target), **reply.result}
+
+
+def _verify(files: Files, root: Path | None, config: Path | None, foreign: Sequence[str]) -> Report:
+    trust = trust_of(files, root, config)
+    return _reading(lambda: verify_bundle(files, trust=trust, foreign_notes=foreign))
+
+
+def _party(files: Files, report: Report) -> PartyRecords:
+    """Return the entries of a bundle; those of a damaged slot are not there to be compared."""
+    damaged = {fault.slot for fault in report.faults}
+    entries = [
+        parse_entry(raw)
+        for slot in read_manifest(files).slots
+        if slot not in damaged
+        for raw in read_slot(files, slot).entries
+    ]
+    return PartyRecords(organisation=report.organisation, entries=entries)
+
+
+def _shown(report: Report) -> dict[str, object]:
+    return {
+        "organisation": report.organisation,
+        "begins": report.begins,
+        "ends": report.ends,
+        "entries": report.entries,
+        "complete": report.complete,
+        "first_fault": asdict(report.faults[0]) if report.faults else None,
+        "faults": [asdict(fault) for fault in report.faults],
+        "slots": [
+            {
+                "slot": slot.slot,
+                "first": slot.first,
+                "end": slot.end,
+                "cosigned_size": slot.cosigned_size,
+                "complete": slot.complete,
+            }
+            for slot in report.slots
+        ],
+    }
+
+
+def _print_report(report: Report) -> None:
+    shown = _shown(report)
+    print_fields({name: shown[name] for name in ("organisation", "begins", "ends", "entries")})
+    out.print(f"complete: {report.complete}")
+    if not report.faults:
+        out.print("no fault found")
+        return
+    first = report.faults[0]
+    where = f"slot {first.slot}" + ("" if first.index is None else f", entry {first.index}")
+    errors.print(f"first bad: {where}: {first.reason}", markup=False)
+    print_rows([asdict(fault) for fault in report.faults], columns=FAULT_COLUMNS)
+
+
+def _tell(fields: Mapping[str, object], *, json: bool) -> int:
+    if json:
+        print_json(dict(fields))
+    else:
+        print_fields(fields)
+    return ExitCode.DONE
+
+
+def _reading(read: Callable[[], T]) -> T:
+    """Return what `read` returns; what it finds unreadable ends the command."""
+    try:
+        return read()
+    except RecordsError as error:
+        raise BundleError(str(error)) from None

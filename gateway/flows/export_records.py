@@ -1,0 +1,151 @@
+"""An organisation's records as files for somebody who trusts nobody (docs/reference/bundle.md).
+
+Entries never change, so they are read piece by piece without holding a snapshot; what bounds an
+export is the checkpoint it begins with. That somebody took one is recorded before it begins.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from codes.canonical import instant
+from gateway.errors import InvalidBodyError
+from gateway.flows.context import Context
+from gateway.flows.record_types import Draft, Recorded, SearchColumns
+from gateway.records.bundle import (
+    export_nodes,
+    frame_entries,
+    slot_description,
+    slot_name,
+    write_head,
+)
+from gateway.records.note import parse_note
+from gateway.records.tiles import node_source, tiles_for
+from gateway.storage import record_ranges
+from gateway.storage.records import EXPORT_CHUNK, StoredEntry, export_slot
+from gateway.storage.tiles import read_tiles
+
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+PEER_NOTES_MAX: Final = 200_000
+SOURCE: Final = "export"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """From when until when, the end not included."""
+
+    begins: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Range:
+    slot: int
+    first: int
+    end: int
+    note: str
+
+
+class ExportRecords:
+    """Bundles of one organisation's record log."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def begin(self, *, begins: datetime | None, ends: datetime | None, by: str) -> Period:
+        """Record that somebody takes these records; `by` is an account or the control socket.
+
+        Raises:
+            InvalidBodyError: the period ends before it begins.
+        """
+        period = Period(
+            begins=begins or EARLIEST, ends=ends if ends is not None else self._context.clock.now()
+        )
+        if period.ends <= period.begins:
+            raise InvalidBodyError("export: the period has no length", pointer="/ends")
+        draft = Draft(
+            kind="records-read",
+            members={},
+            private={
+                "staff": by,
+                "what": "export",
+                "begins": instant(period.begins),
+                "ends": instant(period.ends),
+            },
+            search=SearchColumns(staff=by),
+        )
+        (outcome,) = await self._context.writer.append([draft], source=SOURCE)
+        if not isinstance(outcome, Recorded):
+            raise outcome
+        return period
+
+    async def files(self, period: Period) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield the bundle's files as pieces, name and bytes; pieces of a file follow each other.
+
+        Private parts stay closed: they hold network codes, which are in no export (DESIGN §1).
+        """
+        trust = self._context.trust
+        ranges = [
+            await self._range(slot, period)
+            for slot in range(trust.directory.organisation(trust.organisation).slots)
+        ]
+        async with self._context.database.read() as connection:
+            notes = await record_ranges.peer_notes(
+                connection, begins=period.begins, ends=period.ends, limit=PEER_NOTES_MAX
+            )
+        for name, content in write_head(
+            network=trust.network,
+            organisation=trust.organisation,
+            begins=instant(period.begins),
+            ends=instant(period.ends),
+            directory=trust.directory.raw,
+            slots=[part.slot for part in ranges],
+            peer_notes=notes,
+        ):
+            yield name, content
+        for part in ranges:
+            async for piece in self._slot_files(part):
+                yield piece
+
+    async def _range(self, slot: int, period: Period) -> _Range:
+        # The checkpoint first: what is committed later is not in this export.
+        note = await self._context.writer.checkpoint(slot)
+        async with self._context.database.read() as connection:
+            first, end = await record_ranges.range_of(
+                connection,
+                slot,
+                parse_note(note).checkpoint.size,
+                begins=period.begins,
+                ends=period.ends,
+            )
+        return _Range(slot=slot, first=first, end=end, note=note)
+
+    async def _slot_files(self, part: _Range) -> AsyncIterator[tuple[str, bytes]]:
+        name = slot_name(part.slot)
+        yield f"{name}.json", await self._description(part)
+        async for chunk in self._chunks(part):
+            yield f"{name}.leaves", b"".join(entry.leaf_hash for entry in chunk)
+        async for chunk in self._chunks(part):
+            yield f"{name}.entries", frame_entries(entry.leaf for entry in chunk)
+
+    async def _description(self, part: _Range) -> bytes:
+        size = parse_note(part.note).checkpoint.size
+        nodes = export_nodes(first=part.first, end=part.end, size=size)
+        async with self._context.database.read() as connection:
+            tiles = await read_tiles(connection, part.slot, tiles_for(size, nodes))
+        return slot_description(
+            slot=part.slot,
+            first=part.first,
+            end=part.end,
+            notes=[part.note],
+            node=node_source(lambda level, number: tiles.get((level, number))),
+        )
+
+    async def _chunks(self, part: _Range) -> AsyncIterator[list[StoredEntry]]:
+        for start in range(part.first, part.end, EXPORT_CHUNK):
+            until = min(start + EXPORT_CHUNK, part.end)
+            async with self._context.database.read() as connection:
+                entries = export_slot(connection, part.slot, until, first=start)
+                chunk = [entry async for entry in entries]
+            yield chunk

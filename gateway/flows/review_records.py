@@ -1,0 +1,173 @@
+"""People look at the record log: who looked at whose records is itself on record, beforehand.
+
+A person is searched for by unified number; what is looked for is the HMAC of their network code
+under each month's own key, and the code is shown to nobody (DESIGN §1).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from codes.canonical import instant
+from codes.numbers import UnifiedNumber
+from gateway.domain.staff import Staff, StaffPermission
+from gateway.errors import NotFoundError, NotPermittedError
+from gateway.flows.context import Context
+from gateway.flows.record_read import OpenedEntry, RecordReader, Search
+from gateway.flows.record_types import Draft, Recorded, SearchColumns
+from gateway.flows.sign_in_staff import SOURCE
+from gateway.records.note import parse_note
+from gateway.records.proof_files import write_proof
+from gateway.records.tree import audit_paths
+from gateway.storage import network_codes
+from gateway.storage.records import Position
+
+NEVER_SHOWN: Final = frozenset({"code", "salt"})
+"""A network code, and the salt that opens the commitment to one."""
+HIDDEN: Final = "hidden"
+
+PrivateState: TypeAlias = Literal["opened", "not-permitted", "key-destroyed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSearch:
+    """What to look for; everything given must match."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    kinds: tuple[str, ...] = ()
+    outcome: str | None = None
+    counterparty: str | None = None
+    procedure: str | None = None
+    information: str | None = None
+    permit_id: str | None = None
+    person: UnifiedNumber | None = field(default=None, repr=False)
+
+    def as_json(self) -> dict[str, object]:
+        """Return what was asked, for the record."""
+        asked: dict[str, object | None] = {
+            "since": instant(self.since) if self.since else None,
+            "until": instant(self.until) if self.until else None,
+            "kinds": list(self.kinds) or None,
+            "outcome": self.outcome,
+            "counterparty": self.counterparty,
+            "procedure": self.procedure,
+            "information": self.information,
+            "permit_id": self.permit_id,
+        }
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownRecord:
+    """One entry with its proof, and its private part as far as the reader may see it."""
+
+    opened: OpenedEntry
+    state: PrivateState
+    private: Mapping[str, object] | None = field(repr=False)
+    proof: str = field(repr=False)
+    """A C2SP tlog-proof: whoever has the log's keys needs nothing else to believe the entry."""
+
+
+class ReviewRecords:
+    """The record log of one organisation, for people."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._reader = RecordReader(
+            database=context.database,
+            organisation=context.trust.organisation,
+            keys=context.vault.keys,
+        )
+
+    async def search(
+        self, asked: RecordSearch, *, reader: Staff, after: Position | None, limit: int
+    ) -> list[OpenedEntry]:
+        """Return a page of entries, newest first; a search for a person is recorded.
+
+        Raises:
+            NotPermittedError: the reader may search, but not for a person.
+        """
+        if asked.person is None:
+            return await self._reader.search(_search(asked, None), after=after, limit=limit)
+        if not reader.may(StaffPermission.RECORDS_SEARCH_PERSON):
+            raise NotPermittedError("records: not by person")
+        code = await self._code_of(asked.person)
+        found = []
+        if code is not None:
+            found = await self._reader.search(_search(asked, code), after=after, limit=limit)
+        await self._record(
+            reader,
+            {
+                "what": "person-search",
+                "unified_number": asked.person.text,
+                "asked": asked.as_json(),
+                "entries": [entry.stored.entry_id for entry in found],
+            },
+            subject=code,
+        )
+        return found
+
+    async def show(self, entry_id: str, *, reader: Staff) -> ShownRecord:
+        """Return one entry with its proof; a private part opened for somebody is recorded.
+
+        Raises:
+            NotFoundError: there is no such entry.
+        """
+        entries = await self._reader.find([entry_id])
+        if not entries:
+            raise NotFoundError("records: none of that id")
+        (opened,) = entries
+        proof = await self._proof(entry_id)
+        if not reader.may(StaffPermission.RECORDS_OPEN):
+            return ShownRecord(opened=opened, state="not-permitted", private=None, proof=proof)
+        if opened.private is None:
+            return ShownRecord(opened=opened, state="key-destroyed", private=None, proof=proof)
+        await self._record(reader, {"what": "entry", "entries": [entry_id]}, subject=None)
+        private = {
+            name: HIDDEN if name in NEVER_SHOWN else value for name, value in opened.private.items()
+        }
+        return ShownRecord(opened=opened, state="opened", private=private, proof=proof)
+
+    async def _proof(self, entry_id: str) -> str:
+        writer = self._context.writer
+        recorded = (await writer.find([entry_id]))[entry_id]
+        group = await writer.statements([recorded])
+        size = parse_note(group.checkpoint).checkpoint.size
+        (path,) = audit_paths(size, group.indexes, [recorded.leaf_hash], group.hashes)
+        return write_proof(index=recorded.index, path=path, note=group.checkpoint)
+
+    async def _code_of(self, person: UnifiedNumber) -> bytes | None:
+        vault = self._context.vault
+        subject = vault.subject(person)
+        async with self._context.database.read() as connection:
+            stored = (await network_codes.codes_of(connection, [subject])).get(subject)
+        return None if stored is None else vault.code(stored).raw
+
+    async def _record(
+        self, reader: Staff, what: Mapping[str, object], *, subject: bytes | None
+    ) -> None:
+        draft = Draft(
+            kind="records-read",
+            members={},
+            private={"staff": reader.staff_id, **what},
+            search=SearchColumns(staff=reader.staff_id, subject=subject),
+        )
+        (outcome,) = await self._context.writer.append([draft], source=SOURCE)
+        if not isinstance(outcome, Recorded):
+            raise outcome
+
+
+def _search(asked: RecordSearch, subject: bytes | None) -> Search:
+    return Search(
+        since=asked.since,
+        until=asked.until,
+        kinds=asked.kinds or None,
+        outcome=asked.outcome,
+        counterparty=asked.counterparty,
+        procedure=asked.procedure,
+        information=asked.information,
+        permit_id=asked.permit_id,
+        subject=subject,
+    )

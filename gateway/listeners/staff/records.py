@@ -1,0 +1,160 @@
+"""Staff zone: the record log searched, shown with its proofs, exported for auditors."""
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from codes.canonical import b64, instant, parse_instant
+from codes.errors import CodesError
+from codes.numbers import UnifiedNumber
+from gateway.domain.staff import StaffPermission
+from gateway.errors import InvalidBodyError, InvalidQueryError
+from gateway.flows.record_archive import MEDIA_TYPE, archived
+from gateway.flows.record_read import OpenedEntry
+from gateway.flows.review_records import RecordSearch
+from gateway.http.paging import cursor_of, read_cursor
+from gateway.http.routes import Permission, Route
+from gateway.listeners.staff.services import StaffCall
+from gateway.storage.records import Position
+from gateway.wire.staff_records import Record, Records, RecordsExport, RecordShown, RecordsSearch
+
+_BYTES_MAX: Final = 8 * 1024
+_ID_CHARACTERS: Final = 32
+
+
+async def search_records(call: StaffCall, body: RecordsSearch) -> Records:
+    """Search the record log, newest first; a search for a person is itself recorded.
+
+    Searching for a person takes `records:search-person` as well.
+    """
+    found = await call.services.records.search(
+        _search(body), reader=call.caller.staff, after=_position(body.after), limit=body.limit
+    )
+    return Records(
+        records=[_record(entry) for entry in found],
+        next=_cursor(found[-1]) if len(found) == body.limit else None,
+    )
+
+
+async def show_record(call: StaffCall) -> RecordShown:
+    """Show one entry with its proof of inclusion, and its private part to who may open it."""
+    entry_id = call.path("id")
+    if len(entry_id) != _ID_CHARACTERS or not entry_id.isalnum():
+        raise InvalidQueryError("records: not an id")
+    shown = await call.services.records.show(entry_id, reader=call.caller.staff)
+    return RecordShown(
+        record=_record(shown.opened),
+        entry=b64(shown.opened.stored.leaf),
+        proof=shown.proof,
+        private_state=shown.state,
+        private=dict(shown.private) if shown.private is not None else None,
+    )
+
+
+async def export_records(call: StaffCall, body: RecordsExport) -> web.StreamResponse:
+    """Export a period as a bundle (a zip archive) that `sekisho records verify` reads offline.
+
+    That it was taken is recorded first; a connection that ends early leaves a broken archive.
+    """
+    export = call.services.export
+    period = await export.begin(
+        begins=_instant(body.begins, "/begins"),
+        ends=_instant(body.ends, "/ends"),
+        by=call.caller.staff.staff_id,
+    )
+    response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPE})
+    await response.prepare(call.request)
+    async for piece in archived(export.files(period)):
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/v1/records:search",
+        handler=search_records,
+        permission=Permission(StaffPermission.RECORDS_READ),
+        summary="Search the record log",
+        request=RecordsSearch,
+        response=Records,
+        bytes_max=_BYTES_MAX,
+        problems=("queue-full", "slot-stopped"),
+    ),
+    Route(
+        method="GET",
+        path="/v1/records/{id}",
+        handler=show_record,
+        permission=Permission(StaffPermission.RECORDS_READ),
+        summary="Show an entry with its proof",
+        response=RecordShown,
+        problems=("not-found", "queue-full", "slot-stopped"),
+    ),
+    Route(
+        method="POST",
+        path="/v1/records:export",
+        handler=export_records,
+        permission=Permission(StaffPermission.RECORDS_EXPORT),
+        summary="Export records as a bundle",
+        request=RecordsExport,
+        response=bytes,
+        gives=MEDIA_TYPE,
+        bytes_max=_BYTES_MAX,
+        problems=("queue-full", "slot-stopped"),
+    ),
+)
+
+
+def _search(body: RecordsSearch) -> RecordSearch:
+    person = body.unified_number
+    return RecordSearch(
+        since=_instant(body.since, "/since"),
+        until=_instant(body.until, "/until"),
+        kinds=tuple(body.kinds),
+        outcome=body.outcome,
+        counterparty=body.counterparty,
+        procedure=body.procedure,
+        information=body.information,
+        permit_id=body.permit_id,
+        person=UnifiedNumber.parse(person) if person is not None else None,
+    )
+
+
+def _record(opened: OpenedEntry) -> Record:
+    stored = opened.stored
+    return Record(
+        id=stored.entry_id,
+        slot=stored.slot,
+        index=stored.index,
+        kind=stored.kind,
+        time=instant(stored.time),
+        leaf_hash=stored.leaf_hash.hex(),
+        public=msgspec.json.decode(stored.leaf, type=dict[str, object]),
+    )
+
+
+def _cursor(last: OpenedEntry) -> str:
+    place = last.stored.position
+    return cursor_of(place.time, f"{place.slot}.{place.index}")
+
+
+def _position(text: str | None) -> Position | None:
+    cursor = read_cursor(text)
+    if cursor is None:
+        return None
+    time, place = cursor
+    slot, _, index = place.partition(".")
+    try:
+        return Position(time=time, slot=int(slot), index=int(index))
+    except ValueError:
+        raise InvalidQueryError("after: not a cursor") from None
+
+
+def _instant(text: str | None, pointer: str) -> datetime | None:
+    try:
+        return parse_instant(text) if text is not None else None
+    except CodesError:
+        raise InvalidBodyError("no such instant", pointer=pointer) from None

@@ -1,0 +1,73 @@
+"""Messages of the staff listener about the record log (PROTOCOL §5)."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from gateway.wire.backoffice import UnifiedNumberText
+from gateway.wire.fields import Base64Url, Hex32, Hex64, Instant, Message, Name, Slug
+from gateway.wire.staff import Cursor, Limit
+
+PrivateState = Literal["opened", "not-permitted", "key-destroyed"]
+
+
+class RecordsSearch(Message, frozen=True):
+    """What to look for; everything given must match. A person stands in the body alone."""
+
+    since: Instant | None = None
+    until: Instant | None = None
+    kinds: Annotated[list[Slug], msgspec.Meta(max_length=64)] = msgspec.field(default_factory=list)
+    outcome: Slug | None = None
+    counterparty: Name | None = None
+    procedure: Name | None = None
+    information: Name | None = None
+    permit_id: Hex32 | None = None
+    unified_number: UnifiedNumberText | None = None
+    after: Cursor | None = None
+    limit: Limit = 50
+
+    def __repr__(self) -> str:
+        return "RecordsSearch(masked)"
+
+
+class Record(Message, frozen=True):
+    """One entry: where it stands, and its public part as it was recorded."""
+
+    id: Hex32
+    slot: int
+    index: int
+    kind: Slug
+    time: Instant
+    leaf_hash: Hex64
+    public: dict[str, object]
+
+
+class Records(Message, frozen=True):
+    """A page of entries, newest first."""
+
+    records: list[Record]
+    next: str | None = None
+
+
+class RecordShown(Message, frozen=True):
+    """One entry with everything that proves it.
+
+    `entry` are the leaf's own bytes, `proof` is a C2SP tlog-proof over them; `private` is the
+    opened private part, network codes hidden.
+    """
+
+    record: Record
+    entry: Base64Url
+    proof: str
+    private_state: PrivateState
+    private: dict[str, object] | None = None
+
+    def __repr__(self) -> str:
+        return "RecordShown(masked)"
+
+
+class RecordsExport(Message, frozen=True):
+    """Which period to export, `ends` not included; without them everything there is."""
+
+    begins: Instant | None = None
+    ends: Instant | None = None
