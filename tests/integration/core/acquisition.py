@@ -47,7 +47,7 @@ class Gateway:
 
     member: Member
     codes: dict[str, tuple[str, bytes | None]] = field(default_factory=dict)
-    problem: Problem | None = None
+    problems: dict[str, Problem] = field(default_factory=dict)
 
     async def take(self, body: CodeDeliveriesRequest) -> RequestsAnswer:
         """Open and keep what the core delivers."""
@@ -65,9 +65,9 @@ class Gateway:
         return RequestsAnswer(results=[self._result(item.request_id) for item in body.items])
 
     def _result(self, request_id: str) -> RequestResult:
-        if self.problem is None:
+        if request_id not in self.problems:
             return RequestResult(result=RequestTaken(request_id=request_id))
-        return RequestResult(problem=self.problem)
+        return RequestResult(problem=self.problems[request_id])
 
     async def code(self, request_id: str) -> tuple[str, bytes | None]:
         async with asyncio.timeout(10):

@@ -222,7 +222,7 @@ async def test_a_delivery_is_told_until_the_gateway_has_it(
 ) -> None:
     request_id = new_id()
     number = await number_of(union, request_id)
-    gateway.problem = Problem(type="unavailable", title="Not now", status=503)
+    gateway.problems[request_id] = Problem(type="unavailable", title="Not now", status=503)
     await answered(registry, (number, mine))
     await gateway.code(request_id)
     async with core.database.read() as connection:
@@ -230,7 +230,7 @@ async def test_a_delivery_is_told_until_the_gateway_has_it(
             "SELECT count(*) FROM core_code_requests WHERE number = $1", bytes.fromhex(number)
         )
 
-    gateway.problem = None
+    gateway.problems.clear()
 
     assert kept == 1
     await forgotten(core, number)
@@ -241,12 +241,12 @@ async def test_a_code_its_gateway_will_never_link_can_be_acquired_again(
 ) -> None:
     lost, again = new_id(), new_id()
     number = await number_of(union, lost)
-    gateway.problem = Problem(type="lapsed", title="Gone", status=409)
+    gateway.problems[lost] = Problem(type="lapsed", title="Gone", status=409)
 
     async with core.adds(**{"code-changed": 1}):
         await answered(registry, (number, mine))
         await forgotten(core, number)
-    gateway.problem = None
+    gateway.problems.clear()
     await answered(registry, (await number_of(union, again), mine))
 
     assert (await gateway.code(again))[0] == "acquired"
@@ -340,12 +340,12 @@ async def test_a_request_whose_code_was_made_gets_no_second_number(
 ) -> None:
     request_id = new_id()
     number = await number_of(union, request_id)
-    gateway.problem = Problem(type="unavailable", title="Not now", status=503)
+    gateway.problems[request_id] = Problem(type="unavailable", title="Not now", status=503)
     await answered(registry, (number, mine))
 
     (result,) = (await numbers(union, request_id)).results
 
-    gateway.problem = None
+    gateway.problems.clear()
     assert result.problem is not None
     assert result.problem.type == "conflict"
     await forgotten(core, number)

@@ -294,32 +294,55 @@ async def test_a_party_fetches_the_cores_statements_of_its_own_exchange(
     assert stranger.type == "not-found"
 
 
+async def notify(member: Member, permit_id: str, recorded: Recorded) -> AcknowledgedAnswer:
+    """Tell the core of a correction."""
+    proven = await prove(member.context.writer, [recorded])
+    place = proven.reference(recorded)
+    item = CorrectionNotice(permit_id=permit_id, group=place.group, index=place.index)
+    request = CorrectionNoticesRequest(groups=proven.groups, items=[item])
+    return await member.context.peers.post(
+        "core", "/v1/correction-notices", request, AcknowledgedAnswer
+    )
+
+
 async def test_a_correction_is_noted_once_however_often_it_is_told(
     core: Core, union: Member, exchange: Exchange
 ) -> None:
-    recorded = await union.record(
-        "correction", {"of": exchange.asked.leaf, "permit_id": exchange.permit.permit_id}
-    )
-    proven = await prove(union.context.writer, [recorded])
-    place = proven.reference(recorded)
-    request = CorrectionNoticesRequest(
-        groups=proven.groups,
-        items=[
-            CorrectionNotice(
-                permit_id=exchange.permit.permit_id, group=place.group, index=place.index
-            )
-        ],
-    )
+    permit_id = exchange.permit.permit_id
+    recorded = await union.record("correction", {"of": exchange.asked.leaf, "permit_id": permit_id})
 
     async with core.adds(correction=1):
-        answers = [
-            await union.context.peers.post(
-                "core", "/v1/correction-notices", request, AcknowledgedAnswer
-            )
-            for _ in range(2)
-        ]
+        answers = [await notify(union, permit_id, recorded) for _ in range(2)]
 
     assert all(answer.results[0].result is not None for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told_of", "problem"),
+    [
+        ("correction", "0" * 32, ("statement-invalid", "other-permit")),
+        ("rules-changed", None, ("statement-invalid", "other-kind")),
+        ("correction", None, ("not-found", None)),
+    ],
+)
+async def test_what_corrects_nothing_of_the_teller_is_refused(
+    *,
+    core: Core,
+    nagaoka: Member,
+    exchange: Exchange,
+    kind: str,
+    told_of: str | None,
+    problem: tuple[str, str | None],
+) -> None:
+    permit_id = exchange.permit.permit_id if problem[0] != "not-found" else "1" * 32
+    members = {"of": exchange.asked.leaf, "permit_id": permit_id} if kind == "correction" else {}
+
+    async with core.adds(correction=0):
+        answer = await notify(nagaoka, told_of or permit_id, await nagaoka.record(kind, members))
+
+    refusal = answer.results[0].problem
+    assert refusal is not None
+    assert (refusal.type, refusal.reason) == problem
 
 
 async def test_a_refusal_names_the_word_it_refuses(
