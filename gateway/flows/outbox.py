@@ -5,7 +5,7 @@ from typing import Final
 
 from gateway.outbound.errors import ItemRefusedError, MessageRefusedError
 
-_NEVER: Final = frozenset({"conflict", "lapsed", "permit-used"})
+_NEVER: Final = frozenset({"conflict", "lapsed", "permit-used", "refused"})
 """Problems that asking again does not change."""
 
 

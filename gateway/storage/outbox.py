@@ -54,6 +54,7 @@ _CLAIM: Final[LiteralString] = """
      WHERE outbox_id IN (
            SELECT outbox_id FROM outbox
             WHERE kind = $1 AND next_attempt_at <= now() AND expires_at > now()
+              AND destination <> ALL ($4::text[])
             ORDER BY next_attempt_at
             LIMIT $2
               FOR UPDATE SKIP LOCKED)
@@ -61,9 +62,14 @@ _CLAIM: Final[LiteralString] = """
 """
 
 
-async def claim(connection: Connection, kind: str, *, limit: int) -> list[OutboxRow]:
-    """Take rows that are due for this worker alone, until their lease ends."""
-    rows = await connection.fetch(_CLAIM, kind, limit, LEASE_S)
+async def claim(
+    connection: Connection, kind: str, *, limit: int, but_to: Sequence[str] = ()
+) -> list[OutboxRow]:
+    """Take rows that are due for this worker alone, until their lease ends.
+
+    None to the destinations of `but_to`.
+    """
+    rows = await connection.fetch(_CLAIM, kind, limit, LEASE_S, list(but_to))
     return [
         OutboxRow(
             outbox_id=row["outbox_id"],
