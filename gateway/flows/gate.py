@@ -37,13 +37,16 @@ class GateView(Generic[S]):
 
     async def fresh(self) -> Gate[S]:
         """Return the gate as it is now, read anew: for what nothing compares at a commit."""
-        known = self._known
-        return await self.newer_than(known.version if known is not None else 0)
+        async with self._loading:
+            return await self._read()
 
     async def newer_than(self, version: int) -> Gate[S]:
         """Return the gate as it is after `version` turned out to be stale."""
         async with self._loading:
-            if self._known is None or self._known.version <= version:
-                number, switches = await self._load()
-                self._known = Gate(version=number, switches=tuple(switches))
-            return self._known
+            known = self._known
+            return known if known is not None and known.version > version else await self._read()
+
+    async def _read(self) -> Gate[S]:
+        number, switches = await self._load()
+        self._known = Gate(version=number, switches=tuple(switches))
+        return self._known
