@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,6 +23,13 @@ from gateway.storage.database import Database
 
 HOST = "127.0.0.1"
 NewDatabase = Callable[[], Awaitable[str]]
+Runs = Callable[[str, str], bool]
+"""Whether a party runs a background task, by their names."""
+
+
+def everything(_party: str, _task: str) -> bool:
+    """Run what a worker runs."""
+    return True
 
 
 @dataclass(kw_only=True)
@@ -31,6 +38,7 @@ class Party:
 
     name: str
     settings: Settings
+    worker: WorkerContext
     role: RoleApp
     gateway: Gateway | None = None
     listeners: list[Listener] = field(default_factory=list)
@@ -103,16 +111,19 @@ async def whole_network(
     *,
     clock: Clock | None = None,
     law_day: date | None = cast.LAW_DAY,
+    gateways: Sequence[str] = cast.GATEWAYS,
+    runs: Runs = everything,
 ) -> AsyncIterator[Network]:
     """Everybody of the demonstration, up and running until the context ends.
 
     `clock` is everybody's; without a `law_day` the law is that of the clock's day in Tokyo.
+    Only these `gateways` are there, and only the background tasks that `runs` names.
     """
     clock = clock or SystemClock()
-    roles = {cast.CORE: "core"} | dict.fromkeys(cast.GATEWAYS, "gateway")
+    roles = {cast.CORE: "core"} | dict.fromkeys(gateways, "gateway")
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sekisho-e2e-")))
-        ports = {name: free_port() for name in (*roles, cast.RESIDENT_NETWORK)}
+        ports = {name: free_port() for name in (cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS)}
         init_network(
             cast.network_spec(ports, environment="test", law_day=law_day),
             folder / "network",
@@ -124,7 +135,9 @@ async def whole_network(
         dsns: dict[str, str] = {}
         for name, role in roles.items():
             dsns[name] = await new_database()
-            party, stores[name] = await _party(name, role, folder, ports, dsns[name], clock=clock)
+            party, stores[name] = await _party(
+                name, role, folder, ports, dsns[name], clock=clock, runs=runs
+            )
             stack.push_async_callback(party.stop)
             parties[name] = party
         core_database = await Database.open(dsns[cast.CORE], connections_max=2)
@@ -142,6 +155,7 @@ async def _party(
     dsn: str,
     *,
     clock: Clock,
+    runs: Runs = everything,
 ) -> tuple[Party, KeyStore]:
     settings = settings_of(name, role, folder, ports)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -166,10 +180,10 @@ async def _party(
         app = await resident_role.build(worker)
     else:
         raise ValueError(role)
-    party = Party(name=name, settings=settings, role=app, gateway=gateway)
+    party = Party(name=name, settings=settings, worker=worker, role=app, gateway=gateway)
     for spec in app.listeners:
         listener = Listener(spec, port=ports[name] if spec.name == "network" else 0, drain_s=5.0)
         await listener.start()
         party.listeners.append(listener)
-    party.tasks = [asyncio.ensure_future(task.run()) for task in app.tasks]
+    party.tasks = [asyncio.ensure_future(task.run()) for task in app.tasks if runs(name, task.name)]
     return party, worker.key_store()
