@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -28,6 +28,9 @@ _SOCKET_LINE: Final = 4
 _HASH_CHUNK: Final = 1_000
 OF_PERMIT: Final = ("permit", "provision", "receipt")
 
+NoteOf = Callable[[int], Awaitable[str]]
+"""Gives the newest checkpoint of a slot."""
+
 
 class AuditFailedError(SekishoError):
     """A log is not what its own signatures say."""
@@ -51,44 +54,65 @@ async def audit(running: Running, *, asker: Running, directory: Directory) -> Au
         RecordsError: a signature line or an entry cannot be believed.
     """
     name = running.instance.name
-    audited = Audited()
     database = await Database.open(_dsn(running), connections_max=1)
     try:
         async with _members_session(name, asker, directory) as session:
-            for slot in range(directory.organisation(name).slots):
-                signed = await _signed(session, running, directory, slot)
-                async with database.snapshot() as connection:
-                    state = (await read_slots(connection, [slot]))[slot]
-                    await _audit_slot(connection, state, signed, audited)
+
+            async def note_of(slot: int) -> str:
+                return await _fetch_note(session, running, directory.network, slot)
+
+            return await audit_log(database, name, directory, note_of)
     finally:
         await database.close()
+
+
+async def audit_log(
+    database: Database, name: str, directory: Directory, note_of: NoteOf
+) -> Audited:
+    """Verify the whole log in a database under the notes its owner gives; raises as `audit`."""
+    audited = Audited()
+    for slot in range(directory.organisation(name).slots):
+        signed = _signed(await note_of(slot), name, directory, slot)
+        async with database.snapshot() as connection:
+            state = (await read_slots(connection, [slot]))[slot]
+            await _audit_slot(connection, state, signed, audited)
     return audited
 
 
-def missing(acknowledged: Iterable[str], parties: Iterable[Audited]) -> int:
-    """Return how many acknowledged permits have not all of their entries among these parties."""
+def missing(
+    acknowledged: Iterable[str],
+    parties: Iterable[Audited],
+    *,
+    kinds: Sequence[str] = OF_PERMIT,
+) -> int:
+    """Return how many acknowledged permits have not an entry of each kind at these parties."""
     held: dict[str, set[str]] = defaultdict(set)
     for audited in parties:
         for kind, permit_ids in audited.permits.items():
             held[kind] |= permit_ids
     return sum(
-        1 for permit_id in acknowledged if any(permit_id not in held[kind] for kind in OF_PERMIT)
+        1 for permit_id in acknowledged if any(permit_id not in held[kind] for kind in kinds)
     )
 
 
-async def _signed(
-    session: aiohttp.ClientSession, running: Running, directory: Directory, slot: int
-) -> Checkpoint:
-    """Return a slot's newest checkpoint, both of its lines verified."""
-    name = running.instance.name
+def _signed(note: str, name: str, directory: Directory, slot: int) -> Checkpoint:
+    """Return a slot's checkpoint, both of its lines verified."""
     origin = log_origin(directory.network, name, slot)
+    keys = directory.log_keys_at(name, datetime.now(UTC))
+    return verify_checkpoint(note, origin=origin, keys=keys).checkpoint
+
+
+async def _fetch_note(
+    session: aiohttp.ClientSession, running: Running, network: str, slot: int
+) -> str:
+    """Return a slot's newest checkpoint as its owner's network listener gives it."""
+    name = running.instance.name
+    origin = log_origin(network, name, slot)
     path = f"/{hashlib.sha256(origin.encode('ascii')).hexdigest()}/checkpoint"
     async with session.get(running.url("network") + path) as response:
         if response.status != HTTPStatus.OK:
             raise AuditFailedError(f"{name}: no checkpoint of slot {slot}: {response.status}")
-        note = await response.text()
-    keys = directory.log_keys_at(name, datetime.now(UTC))
-    return verify_checkpoint(note, origin=origin, keys=keys).checkpoint
+        return await response.text()
 
 
 async def _audit_slot(

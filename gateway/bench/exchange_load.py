@@ -15,21 +15,20 @@ from typing import Final
 import msgspec
 
 from certs.client_keys import AssertionKey
+from gateway.bench.words import BEGUN, ENDED, tell
 from gateway.client import BackofficeClient, ClientError, Credentials
 from gateway.client.credentials import read_credentials
 from gateway.client.transport import CONNECTIONS_MAX
 from gateway.wire.backoffice import NewInquiry
 
 WAIT_S: Final = 20
-BEGUN: Final = "begun"
-ENDED: Final = "ended"
 ERRORS_KEPT: Final = 10
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to ask, how much at once, for how long."""
 
-    credentials: Path
+    credentials: str
     concurrency: int
     warm_up_s: float
     seconds: float
@@ -65,17 +64,16 @@ class Load:
             for number in range(self._job.concurrency):
                 group.create_task(self._ask_on(self._clients[number % len(self._clients)]))
             await asyncio.sleep(self._job.warm_up_s)
-            _tell(BEGUN)
+            tell(BEGUN)
             began, cpu = time.perf_counter(), time.process_time()
             self._measured = True
             await asyncio.sleep(self._job.seconds)
             self._measured = False
             self._seen.seconds = time.perf_counter() - began
             self._seen.load_cpu_s = time.process_time() - cpu
-            _tell(ENDED)
+            tell(ENDED)
             self._stopping = True
-        sys.stdout.buffer.write(msgspec.json.encode(self._seen) + b"\n")
-        sys.stdout.flush()
+        tell(msgspec.json.encode(self._seen))
 
     async def _ask_on(self, client: BackofficeClient) -> None:
         while not self._stopping:
@@ -104,28 +102,16 @@ class Load:
 
 async def main() -> None:
     """Do the job that stands on standard input."""
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job, dec_hook=_path)
-    key = read_credentials(job.credentials).assertion_key
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    path = Path(job.credentials)
+    key = read_credentials(path).assertion_key
     sign = None if key is None else AssertionKey.load(key).sign
     async with AsyncExitStack() as stack:
         clients = [
-            await stack.enter_async_context(
-                BackofficeClient(Credentials.load(job.credentials, sign=sign))
-            )
+            await stack.enter_async_context(BackofficeClient(Credentials.load(path, sign=sign)))
             for _ in range(-(-job.concurrency // CONNECTIONS_MAX))
         ]
         await Load(job, clients).run()
-
-
-def _path(type_: type, value: object) -> object:
-    if type_ is Path and isinstance(value, str):
-        return Path(value)
-    raise NotImplementedError
-
-
-def _tell(word: str) -> None:
-    sys.stdout.write(f"{word}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

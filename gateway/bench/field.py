@@ -13,7 +13,7 @@ from gateway.bench.audit import Audited, audit
 from gateway.bench.machine import CpuTime, cpu_of
 from gateway.demo import cast
 from gateway.demo.ground import lay_ground
-from gateway.demo.instances import Tuning, instances
+from gateway.demo.instances import Instance, Tuning, instances
 from gateway.demo.offices import ASKS, REGISTRIES, REGISTRY, SUPPLIES, Office, register, signed_in
 from gateway.demo.processes import Fleet, running
 from gateway.demo.replicas import supply_taxes
@@ -34,9 +34,14 @@ class Field:
     """What a bench works with."""
 
     folder: Path
+    everybody: Sequence[Instance]
     fleet: Fleet
     people: Sequence[Resident]
     providers: Sequence[str]
+
+    def instance(self, name: str) -> Instance:
+        """Return an instance, running or only laid out."""
+        return next(one for one in self.everybody if one.name == name)
 
     def cpu(self) -> dict[str, CpuTime]:
         """Return the CPU time of every instance until now."""
@@ -53,20 +58,23 @@ class Field:
 
 
 @asynccontextmanager
-async def laid_field(*, providers: int, workers: int, inquirer: str | None) -> AsyncIterator[Field]:
+async def laid_field(
+    *, providers: int, workers: int, inquirer: str | None = None, member: str | None = None
+) -> AsyncIterator[Field]:
     """Hold core and providers running, and the inquirer's gateway where there is one.
 
-    Codes are acquired and replicas loaded the way they always are; the resident network ends
-    when it has done its part.
+    A `member` has keys, settings and a database, but nobody runs it. Codes are acquired and
+    replicas loaded the way they always are; the resident network ends when it has done its part.
     """
     more = tuple(cast.municipality(number) for number in range(2, providers + 1))
     names = [cast.NAGAOKA, *(player.name for player in more)]
     gateways = [*names, inquirer] if inquirer is not None else names
+    laid_out = [*gateways, member] if member is not None else gateways
     people = residents(RESIDENTS)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
-        folder.chmod(_FOLDER_MODE)
-        everybody = instances(folder, gateways, with_residents=True)
+        await asyncio.to_thread(folder.chmod, _FOLDER_MODE)
+        everybody = instances(folder, laid_out, with_residents=True)
         tuning = Tuning(
             workers=workers,
             requests_per_s=_REQUESTS_PER_S,
@@ -76,10 +84,11 @@ async def laid_field(*, providers: int, workers: int, inquirer: str | None) -> A
         for instance in everybody:
             if instance.name == cast.RESIDENT_NETWORK:
                 write_resident_file(instance.folder / RESIDENTS_FILE, people)
-        fleet = await stack.enter_async_context(running(everybody))
+        wanted = [instance for instance in everybody if instance.name != member]
+        fleet = await stack.enter_async_context(running(wanted))
         await _supply(fleet, gateways, names, people)
         await fleet.stop(cast.RESIDENT_NETWORK)
-        yield Field(folder=folder, fleet=fleet, people=people, providers=names)
+        yield Field(folder=folder, everybody=everybody, fleet=fleet, people=people, providers=names)
 
 
 def _registry(name: str) -> Office:

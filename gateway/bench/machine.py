@@ -40,6 +40,13 @@ class CpuTime:
             postgres_s=self.postgres_s - before.postgres_s,
         )
 
+    def plus(self, other: "CpuTime") -> "CpuTime":
+        """Return both added up."""
+        return CpuTime(
+            python_s=self.python_s + other.python_s,
+            postgres_s=self.postgres_s + other.postgres_s,
+        )
+
 
 def cpu_of(pids: Mapping[str, int]) -> dict[str, CpuTime]:
     """Return the CPU time of each name's process and of everything that came from it."""
