@@ -15,6 +15,8 @@ from gateway.flows.change_codes import ChangeCodes
 from gateway.flows.clients import Clients
 from gateway.flows.context import Context
 from gateway.flows.evidence import SecurityEvents
+from gateway.flows.explain import Explain
+from gateway.flows.flags import Flags
 from gateway.flows.inquire import Inquire
 from gateway.flows.load_replicas import LoadReplicas
 from gateway.flows.read_replicas import ReadReplicas
@@ -62,6 +64,8 @@ def make_backoffice(worker: WorkerContext, context: Context, *, inquire: Inquire
         wanted=WantedCodes(context),
         load_replicas=LoadReplicas(context),
         read_replicas=ReadReplicas(context),
+        flags=Flags(context),
+        explain=Explain(context),
         issuer=issuer,
         wait_s_max=worker.settings.policies.wait_s_max,
     )

@@ -5,12 +5,18 @@ from aiohttp import web
 from gateway.clock import Clock
 from gateway.http.application import build_application
 from gateway.http.limits import rate_limit
-from gateway.listeners.backoffice import acquisitions, inquiries, replicas, tokens
+from gateway.listeners.backoffice import acquisitions, inquiries, measures, replicas, tokens
 from gateway.listeners.backoffice.authentication import authenticate_clients, limit_key
 from gateway.listeners.backoffice.services import LISTENER, BackofficeServices
 from gateway.settings import HttpLimits
 
-ROUTES = (*tokens.ROUTES, *inquiries.ROUTES, *acquisitions.ROUTES, *replicas.ROUTES)
+ROUTES = (
+    *tokens.ROUTES,
+    *inquiries.ROUTES,
+    *acquisitions.ROUTES,
+    *replicas.ROUTES,
+    *measures.ROUTES,
+)
 
 
 def build(

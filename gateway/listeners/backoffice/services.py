@@ -6,6 +6,8 @@ from typing import Final, TypeAlias
 from gateway.domain.client import Registration
 from gateway.flows.acquire_codes import AcquireCodes
 from gateway.flows.change_codes import ChangeCodes
+from gateway.flows.explain import Explain
+from gateway.flows.flags import Flags
 from gateway.flows.inquire import Inquire
 from gateway.flows.load_replicas import LoadReplicas
 from gateway.flows.read_replicas import ReadReplicas
@@ -27,6 +29,8 @@ class BackofficeServices:
     wanted: WantedCodes
     load_replicas: LoadReplicas
     read_replicas: ReadReplicas
+    flags: Flags
+    explain: Explain
     issuer: str
     wait_s_max: float
 
