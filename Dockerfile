@@ -10,9 +10,9 @@ FROM docker.io/library/python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 RUN python -m venv /opt/sekisho && python -m venv /opt/tools
-COPY requirements.lock ./
+COPY requirements.lock requirements-build.lock ./
 RUN /opt/sekisho/bin/pip install --require-hashes --requirement requirements.lock
-RUN /opt/tools/bin/pip install hatchling==1.33.0
+RUN /opt/tools/bin/pip install --require-hashes --requirement requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY certs certs
 COPY codes codes

@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.stamp
-PACKAGES := gateway codes policies certs
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup demo test check check-text check-types check-literals bench coverage reference lock wheel
@@ -66,7 +66,6 @@ reference: $(STAMP) ## write docs/reference anew from the code
 	$(BIN)/python -m tests.tools.reference
 
 lock: ## pin every requirement again, with hashes and without any index
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --extra dev pyproject.toml -o requirements-dev.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate pyproject.toml -o requirements.lock
+	$(COMPILE) --extra dev pyproject.toml -o requirements-dev.lock
+	$(COMPILE) pyproject.toml -o requirements.lock
+	grep -oE 'hatchling==[0-9.]+' pyproject.toml | head -n 1 | $(COMPILE) - -o requirements-build.lock
