@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final, TypeAlias
 
+import structlog
+
 from certs.errors import CertsError
 from certs.sealing import unpack_code
 from codes.canonical import TOKYO, canonical_json
-from codes.errors import CodesError
+from codes.errors import CanonicalError, CodesError
 from codes.network_code import NetworkCode
 from gateway.domain.payload import PAYLOAD_BYTES_MAX
 from gateway.domain.replica import ReplicaRecord, matching, payload_of
+from gateway.errors import UnavailableError
 from gateway.flows.context import Context
 from gateway.flows.gate import Gate
 from gateway.flows.lawful import (
@@ -44,6 +47,8 @@ from policies.release import (
     evaluate,
 )
 
+log = structlog.get_logger()
+
 DRAW_OF: Final = 1_000_000
 LAW_CHANGED: Final = "law-changed"
 REPLY_KEY: Final = "reply-key"
@@ -54,6 +59,12 @@ PersonKey: TypeAlias = tuple[bytes, str]
 """A raw network code and the term that is asked about."""
 
 
+class ReplicaUnreadableError(UnavailableError):
+    """What is stored about one person cannot be read, or fits no answer."""
+
+    problem = "replica-unreadable"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """Whom a permit is about, as this gateway knows them."""
@@ -62,6 +73,8 @@ class Person:
     unified_number: str = field(repr=False)
     flags: tuple[Flag, ...] = field(repr=False)
     records: tuple[ReplicaRecord, ...] = field(repr=False)
+    is_readable: bool = True
+    """Whether all that is stored about this person could be read."""
 
     @property
     def is_not_disclosed(self) -> bool:
@@ -136,17 +149,28 @@ class Answering:
 
     async def decide(
         self, presented: Sequence[Presented], gate: Gate[StopSwitch], now: datetime
-    ) -> list[Decided]:
-        """Return the verdict on every permit, in order; all people are looked up in one go."""
+    ) -> list[Decided | UnavailableError]:
+        """Return the verdict on every permit, in order; all people are looked up in one go.
+
+        What cannot be said about one person now is no verdict, and holds up nobody else's.
+        """
         openers: dict[str, Openers] = {}
         cases = [self._case(one, gate, now, openers) for one in presented]
         people = await self.people([case for case in cases if isinstance(case, Case)])
         return [
             Decided(matter=one.matter, verdict=case)
             if isinstance(case, Denied)
-            else self.verdict(case, people.get(case.key), now)
+            else self._verdict_or_not(case, people.get(case.key), now)
             for one, case in zip(presented, cases, strict=True)
         ]
+
+    def _verdict_or_not(
+        self, case: Case, person: Person | None, now: datetime
+    ) -> Decided | UnavailableError:
+        try:
+            return self.verdict(case, person, now)
+        except UnavailableError as error:
+            return error
 
     def verdict(self, case: Case, person: Person | None, now: datetime) -> Decided:
         """Return the verdict on one permit about this person, whoever asks for it and why."""
@@ -163,7 +187,12 @@ class Answering:
         return Decided(matter=case.matter, verdict=verdict, case=case, person=person)
 
     def content(self, case: Case, person: Person) -> Content:
-        """Return what of the replica the permit is about, cut to what was asked and allowed."""
+        """Return what of the replica the permit is about, cut to what was asked and allowed.
+
+        Raises `ReplicaUnreadableError`, also for what no answer can carry.
+        """
+        if not person.is_readable:
+            raise ReplicaUnreadableError("replica: cannot be read")
         information = case.matter.permit.information
         payload = payload_of(
             matching(person.records, case.matter.permit.condition),
@@ -173,7 +202,11 @@ class Answering:
         )
         if payload is None:
             return NoInformation()
-        return Provides(payload=canonical_json(payload, bytes_max=PAYLOAD_BYTES_MAX))
+        try:
+            return Provides(payload=canonical_json(payload, bytes_max=PAYLOAD_BYTES_MAX))
+        except CanonicalError as error:
+            log.error("answer_unfit", term=information.term, reason=error.reason)  # noqa: TRY400 - a stack could hold what was read
+            raise ReplicaUnreadableError("replica: fits no answer") from None
 
     async def people(self, cases: Sequence[Case]) -> dict[PersonKey, Person]:
         """Return whom these permits are about, by raw network code and term."""
@@ -194,7 +227,8 @@ class Answering:
                 subject=subject,
                 unified_number=_number(vault, rows[stored[key]]),
                 flags=tuple(flagged.get(subject, ())),
-                records=tuple(records.get((subject, term), ())),
+                records=tuple(records.get((subject, term), ()) or ()),
+                is_readable=records.get((subject, term), ()) is not None,
             )
             for key, (subject, term) in wanted.items()
         }

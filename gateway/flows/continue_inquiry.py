@@ -6,6 +6,7 @@ the same permit and the same bytes. What nobody could say stays open and is take
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -34,6 +35,7 @@ from gateway.outbound.lanes import Lane
 from gateway.storage import inquiries
 from gateway.storage.inquiries import InquiryRow
 from gateway.wire.fields import TOKENS_MAX
+from gateway.wire.problems import Problem
 
 log = structlog.get_logger()
 
@@ -41,9 +43,7 @@ AGAIN_S: Final = 15.0
 LAW_CHANGED: Final = "law-changed"
 TOKEN_RENEWALS_MAX: Final = 3
 _RENEW: Final = frozenset({"permit-expired"})
-_LATER: Final = frozenset(
-    {"stale-directory", "directory-behind", "queue-full", "slot-stopped", "unavailable", "draining"}
-)
+_LATER: Final = frozenset({"directory-behind"})
 
 
 class Continuations:
@@ -143,7 +143,7 @@ class Continuations:
             except ItemRefusedError as refused:
                 if refused.reason in _RENEW:
                     continue
-                if refused.reason in _LATER:
+                if _is_for_later(refused.refusal):
                     raise UnavailableError(f"provider: {refused.reason}") from None
                 await self._receipts.failed(opened, outcome, reason=refused.reason)
                 return
@@ -183,3 +183,10 @@ class Continuations:
     async def _read_rows(self, inquiry_ids: Sequence[str]) -> dict[str, InquiryRow]:
         async with self._context.database.read() as connection:
             return await inquiries.find(connection, inquiry_ids)
+
+
+def _is_for_later(refusal: Problem) -> bool:
+    """Tell whether the provider cannot answer now, which is no refusal."""
+    status = refusal.status
+    is_unable = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_unable or refusal.type in _LATER

@@ -6,16 +6,18 @@ the switches, the flags and the replica say, sealed, recorded, and only then sen
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, TypeAlias
 
 from certs.permits import PermitToken
 from codes.canonical import b64
 from gateway import metrics
 from gateway.errors import ConflictError, SekishoError, UnavailableError
-from gateway.flows.answering import Answering
+from gateway.flows.answering import Answering, Decided
 from gateway.flows.answers import Answer, Answers
 from gateway.flows.context import Context
 from gateway.flows.evidence import record_refusals, refusal_of
+from gateway.flows.gate import Gate
 from gateway.flows.outcomes import Outcomes
 from gateway.flows.presented import (
     PermitRefusedError,
@@ -37,6 +39,7 @@ from gateway.wire.network import (
     ProvisionsRequest,
     Sealed,
 )
+from policies.measures import StopSwitch
 
 DECISIONS_MAX: Final = 5
 
@@ -206,14 +209,35 @@ class Provide:
         for _ in range(DECISIONS_MAX):
             if not fresh:
                 return results
-            items = list(fresh.values())
-            decided = await self._answering.decide(items, gate, now)
-            answers = self._answers.of(items, decided, gate_version=gate.version, now=now)
+            answers = await self._decided(fresh, results, gate, now)
             stale = await self._record(sender, fresh, answers, results)
             fresh = {place: fresh[place] for place in stale}
             if fresh:
                 gate = await self._context.gate.newer_than(gate.version)
-        raise UnavailableError("provision: the gate kept moving")
+        for place in fresh:
+            results[place] = UnavailableError("provision: the gate kept moving")
+        return results
+
+    async def _decided(
+        self,
+        fresh: dict[int, Presented],
+        results: dict[int, _Result],
+        gate: Gate[StopSwitch],
+        now: datetime,
+    ) -> list[Answer]:
+        """Return an answer for each that can be decided; the others leave `fresh` as errors."""
+        verdicts = await self._answering.decide(list(fresh.values()), gate, now)
+        decided: list[Decided] = []
+        for place, verdict in zip(tuple(fresh), verdicts, strict=True):
+            if isinstance(verdict, Decided):
+                decided.append(verdict)
+            else:
+                results[place] = verdict
+                del fresh[place]
+        if not decided:
+            return []
+        items = list(fresh.values())
+        return self._answers.of(items, decided, gate_version=gate.version, now=now)
 
     async def _record(
         self,
@@ -223,6 +247,8 @@ class Provide:
         results: dict[int, _Result],
     ) -> list[int]:
         """Record the answers of one message; returns the places that must be decided anew."""
+        if not answers:
+            return []
         outcomes = await self._context.writer.append(
             [answer.draft for answer in answers], source=sender
         )

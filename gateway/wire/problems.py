@@ -122,6 +122,7 @@ PROBLEM_TYPES: Final = _catalogue(
     ("wrong-schema", HTTPStatus.INTERNAL_SERVER_ERROR, "The database is of another release"),
     ("unstorable", HTTPStatus.INTERNAL_SERVER_ERROR, "Something cannot be stored here"),
     ("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Not available just now"),
+    ("replica-unreadable", HTTPStatus.SERVICE_UNAVAILABLE, "What is stored cannot be read"),
     ("queue-full", HTTPStatus.SERVICE_UNAVAILABLE, "Too much is waiting already"),
     ("draining", HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is closing down"),
     ("locked", HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is locked"),
