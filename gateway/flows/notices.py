@@ -62,6 +62,7 @@ class Notices:
         """Record what was not presented in its time, and what has lapsed."""
         now = self._context.clock.now()
         async with self._context.database.read() as connection:
+            await notices.drop_met(connection, expired_before=now - GRACE)
             unmet = await notices.unmet(connection, expired_before=now - GRACE, limit=BATCH)
             expired = await notices.expired(connection, now=now, limit=BATCH)
         await self._record(unmet, "notified")

@@ -73,6 +73,19 @@ async def keep(connection: Connection, rows: Sequence[NoticeRow]) -> None:
     )
 
 
+# Permit and notice may come at the same moment, and the notice be kept after the answer.
+_DROP_MET: Final[LiteralString] = """
+    DELETE FROM notices AS n USING answers AS a
+     WHERE n.token_expires <= $1 AND a.permit_id = n.permit_id
+       AND a.day = (n.request_expires AT TIME ZONE 'Asia/Tokyo')::date
+"""
+
+
+async def drop_met(connection: Connection, *, expired_before: datetime) -> None:
+    """Forget notices whose permit was presented all the same."""
+    await connection.execute(_DROP_MET, expired_before)
+
+
 _UNMET: Final[LiteralString] = """
     SELECT permit_id, inquirer, token_expires, request_expires, requested_at, key_year, notice_box
       FROM notices WHERE state = 'told' AND token_expires <= $1

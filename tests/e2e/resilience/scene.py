@@ -17,10 +17,12 @@ from gateway.flows.context import Context
 from gateway.flows.delivery_drafts import KIND as DELIVERY
 from gateway.flows.inquire import InquiryOrder, InquiryView
 from gateway.flows.outcomes import KIND as OUTCOME
+from gateway.flows.record_types import Draft, new_id
 from gateway.flows.release import Decider
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.outbox import OutboxJob
 from gateway.storage.database import Database
+from gateway.storage.flags import FlagSet
 from gateway.storage.holds import HoldRow
 from tests.e2e.adversary.rogue import core_services
 from tests.e2e.parties import Network
@@ -117,9 +119,6 @@ class Scene:
 
     async def flag(self, number: UnifiedNumber, *, by: Gateway | None = None) -> None:
         """Keep answers about somebody back for people."""
-        from gateway.flows.record_types import Draft, new_id  # noqa: PLC0415
-        from gateway.storage.flags import FlagSet  # noqa: PLC0415
-
         context = (by or self.city).context
         effect = FlagSet(
             flag_id=new_id(),
