@@ -1,9 +1,11 @@
 """The role `gateway`: one organisation's flows behind its listeners, built in one worker."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from codes.canonical import tokyo_day
 from gateway.app.backoffice import make_backoffice
 from gateway.app.floor import DirectoryPoll, laid_floor, network_tls
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
@@ -102,7 +104,13 @@ def make_flows(
     context: Context, *, rules: ReleaseRules, look_for_directory: LookForDirectory
 ) -> Flows:
     """Return the use-cases over one floor."""
-    outcomes = Outcomes(context)
+
+    async def received(permit_ids: Sequence[str]) -> None:
+        today = tokyo_day(context.clock.now())
+        async with context.database.read() as connection:
+            await provisions.forget_sealed(connection, permit_ids, today)
+
+    outcomes = Outcomes(context, received=received)
     receipts = Receipts(context, outcomes)
     continuations = Continuations(context, receipts, look_for_directory=look_for_directory)
     answering = Answering(context, ReplicaReader(context.vault, context.clock), rules)

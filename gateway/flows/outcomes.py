@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 import structlog
 
 from gateway.errors import SekishoError
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 
 KIND: Final = "outcome"
 PATH: Final = "/v1/outcomes"
+RECEIPT: Final = "receipt"
 AFTER_S: Final = 45.0
 KEEP_S: Final = 30 * 86400.0
 
@@ -42,7 +44,7 @@ class OutcomeToTell:
 
 
 class Outcomes:
-    """Tells the core; `received` hears for which permits the inquirer's receipt is there."""
+    """Tells the core; `received` hears which of our answers the inquirer has a receipt for."""
 
     def __init__(self, context: Context, *, received: Received | None = None) -> None:
         self._context = context
@@ -120,8 +122,8 @@ class Outcomes:
                 outcomes.append(PeerProtocolError("outcomes: neither result nor problem"))
         received = [
             taken.permit_id
-            for taken in outcomes
-            if isinstance(taken, OutcomeTaken) and taken.received
+            for item, taken in zip(items, outcomes, strict=True)
+            if isinstance(taken, OutcomeTaken) and taken.received and not _is_receipt(item)
         ]
         if received and self._received is not None:
             await self._received(received)
@@ -131,6 +133,14 @@ class Outcomes:
         async with self._context.database.read() as connection:
             await outbox.done(connection, outbox_ids)
         return {}
+
+
+class _Kind(msgspec.Struct):
+    kind: str
+
+
+def _is_receipt(item: OutcomeToTell) -> bool:
+    return msgspec.json.decode(item.recorded.entry, type=_Kind).kind == RECEIPT
 
 
 def _outcome(item: OutcomeToTell, proven: Proven) -> Outcome:
