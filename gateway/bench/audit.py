@@ -1,11 +1,13 @@
 """After a run: all entries re-hashed to their signed roots, both signatures checked, counted."""
 
 import hashlib
+import zipfile
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -13,11 +15,15 @@ import aiohttp
 from certs.directory import Directory
 from certs.own_keys import certificate_files
 from certs.tls import network_client_context
+from gateway.demo import commands
 from gateway.demo.processes import Running
 from gateway.errors import SekishoError
-from gateway.records.entry import parse_entry
+from gateway.records.bundle import read_manifest, read_slot
+from gateway.records.entry import ParsedEntry, parse_entry
 from gateway.records.note import Checkpoint, log_origin, verify_checkpoint
 from gateway.records.tree import Frontier, leaf_hash
+from gateway.records.trust import LogTrust
+from gateway.records.verify import verify_bundle
 from gateway.storage.append import SlotState
 from gateway.storage.database import Connection, Database
 from gateway.storage.embedded import APP_ROLE, DATABASE
@@ -44,6 +50,12 @@ class Audited:
     slots: int = 0
     permits: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set), repr=False)
     """Kind of entry → the permit ids it names."""
+
+    def count(self, entry: ParsedEntry) -> None:
+        """Take note of the permit that an entry names."""
+        permit_id = getattr(entry.public, "permit_id", None)
+        if entry.public.kind in OF_PERMIT and isinstance(permit_id, str):
+            self.permits[entry.public.kind].add(permit_id)
 
 
 async def audit(running: Running, *, asker: Running, directory: Directory) -> Audited:
@@ -76,6 +88,28 @@ async def audit_log(
         async with database.snapshot() as connection:
             state = (await read_slots(connection, [slot]))[slot]
             await _audit_slot(connection, state, signed, audited)
+    return audited
+
+
+async def audit_export(running: Running, target: Path, directory: Directory) -> Audited:
+    """Verify one party's whole log from its export, written by command over its control socket.
+
+    A core shows its checkpoints to nobody who has nothing of the slot in hand; its export has all.
+
+    Raises:
+        AuditFailedError: the export is not what its own signatures say.
+    """
+    config = running.instance.config
+    await commands.told("records", "export", target, "--config", config)
+    with zipfile.ZipFile(target) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    report = verify_bundle(files, trust=LogTrust.of(directory, running.instance.name))
+    if report.faults:
+        raise AuditFailedError(f"{report.organisation}: {report.faults[0]}")
+    audited = Audited(entries=report.entries, slots=len(report.slots))
+    for slot in read_manifest(files).slots:
+        for raw in read_slot(files, slot).entries:
+            audited.count(parse_entry(raw))
     return audited
 
 
@@ -126,9 +160,7 @@ async def _audit_slot(
         if leaf_hash(stored.leaf) != stored.leaf_hash:
             raise AuditFailedError(f"slot {state.slot}: entry {stored.index} was changed")
         leaves.append(parsed.leaf_hash)
-        permit_id = getattr(parsed.public, "permit_id", None)
-        if stored.kind in OF_PERMIT and isinstance(permit_id, str):
-            audited.permits[stored.kind].add(permit_id)
+        audited.count(parsed)
         audited.entries += 1
         if len(leaves) == _HASH_CHUNK or stored.index + 1 == signed.size:
             frontier, leaves = frontier.extend(leaves), []

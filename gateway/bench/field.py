@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from certs.publish import read_directory
-from gateway.bench.audit import Audited, audit
+from gateway.bench.audit import Audited, audit, audit_export
 from gateway.bench.machine import CpuTime, cpu_of
 from gateway.demo import cast
 from gateway.demo.ground import lay_ground
@@ -50,10 +50,11 @@ class Field:
     async def audit(self) -> dict[str, Audited]:
         """Verify every log, or raise what `audit` raises."""
         directory = read_directory(self.fleet[cast.CORE].instance.keys)
-        audited = {}
+        core = self.fleet[cast.CORE]
+        audited = {cast.CORE: await audit_export(core, self.folder / "core.zip", directory)}
         for name, party in self.fleet.running.items():
-            asker = self.fleet[cast.CORE if name != cast.CORE else self.providers[0]]
-            audited[name] = await audit(party, asker=asker, directory=directory)
+            if name != cast.CORE:
+                audited[name] = await audit(party, asker=core, directory=directory)
         return audited
 
 
