@@ -52,7 +52,7 @@ bench: $(STAMP) ## measure the cryptographic floor, the provider and whole excha
 
 coverage: $(STAMP) ## run every test under coverage and hold the floors
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -q
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='codes/*,policies/*.py,gateway/domain/*,gateway/records/*'

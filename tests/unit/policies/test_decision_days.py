@@ -70,6 +70,21 @@ def test_a_cited_place_that_permits_from_a_later_day_is_not_yet_in_force(item: s
     assert reason(**changed, procedure=cited, on_day=BEFORE) is Reason.NOT_YET_IN_FORCE
 
 
+def test_a_day_the_law_has_no_data_for_is_not_promised() -> None:
+    cited = Citation(row_no="115", article="117", item="8", sub_item="ロ")
+    asked = a_question(
+        provider=classes("出入国在留管理庁長官"),
+        information="出入国関係情報",
+        procedure=cited,
+        on_day=BEFORE,
+    )
+
+    found = decide(an_allow_list(data_until=BEFORE), asked)
+
+    assert isinstance(found, Refuse)
+    assert found.reason is not Reason.NOT_YET_IN_FORCE
+
+
 def test_a_cell_that_has_ended_is_no_longer_in_force() -> None:
     ended = a_grant("42", "都道府県知事等", "内閣総理大臣", TAX, to=BEFORE)
     law = an_allow_list(grants=(*some_facts().grants, ended))
