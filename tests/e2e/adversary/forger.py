@@ -91,6 +91,7 @@ def granted_by_a_liar(
     number: UnifiedNumber,
     *,
     subject_p: bytes | None = None,
+    permit_id: str | None = None,
     provider: str = cast.NAGAOKA,
     **changes: Any,
 ) -> tuple[str, str]:
@@ -102,7 +103,7 @@ def granted_by_a_liar(
     inquiry = parse_entry(recorded.entry).public
     assert isinstance(inquiry, Inquiry)
     code, salt = core.people.code(number, provider), bytes(32)
-    permit_id = new_id()
+    permit_id = permit_id or new_id()
     sealer = start_sealing(trust, "code-in-permit", recipient=provider)
     sealed = sealer.seal(
         pack_code(salt, code.raw), inquiry_leaf=recorded.leaf_hash, permit_id=permit_id

@@ -17,9 +17,10 @@ from gateway.demo import cast
 from gateway.flows.context import Context
 from gateway.flows.permit_lane import Granted, PermitWanted, ask_permits
 from gateway.flows.proofs import Proven, prove
-from gateway.flows.record_types import Recorded
+from gateway.flows.record_types import Draft, Recorded, new_id
 from gateway.records.entry import parse_entry
 from gateway.records.kinds import Inquiry
+from gateway.storage.flags import FlagSet
 from gateway.wire.codec import decode_json, encode_json
 from gateway.wire.network import ProvisionAsked, ProvisionsAnswer, ProvisionsRequest
 from gateway.wire.problems import Problem
@@ -30,6 +31,7 @@ from tests.integration.core.world import AskedInquiry, Member
 PROVISIONS = "/v1/provisions"
 TAX = "TM00000000000002"
 ITEM = "XTK0000010000003"
+HOLD = "automatic-answer-disabled"
 HTTP_OK = 200
 
 
@@ -121,6 +123,21 @@ class Rogue:
         number = await self.people.add(organisations=(cast.GUNMA_UNION, cast.NAGAOKA))
         await self.people.put_replica(cast.NAGAOKA, number, TAX, items or {ITEM: 3500})
         return number
+
+    async def flag(self, number: UnifiedNumber, *, kind: str = HOLD) -> None:
+        """Let 長岡市 protect this person, as its staff would."""
+        context = self.network.gateway(cast.NAGAOKA).context
+        effect = FlagSet(
+            flag_id=new_id(),
+            subject=context.vault.subject(number),
+            kind=kind,
+            reason="protection",
+            maker="carol",
+            maker_kind="staff",
+        )
+        draft = Draft(kind="flag-set", members={}, private={}, effects=(effect,), changes_gate=True)
+        (outcome,) = await context.writer.append([draft], source="test")
+        assert isinstance(outcome, Recorded)
 
     async def ask(self, number: UnifiedNumber | None = None, **changes: object) -> AskedInquiry:
         """Record an inquiry about this person, changed as the test says."""
