@@ -5,33 +5,26 @@ from typing import Final
 from gateway.client import BackofficeClient
 from gateway.demo import asking, cast
 from gateway.demo.asking import PROVIDED, WITHHELD, ask, tell_answer
-from gateway.demo.offices import UNION_SYSTEM
+from gateway.demo.offices import CITY_SYSTEM, UNION_SYSTEM
 from gateway.demo.people import Person
-from gateway.demo.stage import APPROVERS, CLERK, PROTECTED, Stage
+from gateway.demo.stage import APPROVERS, PROTECTED, Stage
 from gateway.demo.story import Expected, Scene
 from gateway.wire.backoffice import Inquiry
 
 DELIVERED: Final = "delivered"
-PROTECTION: Final = "DV等支援措置"
-_KIND: Final = "automatic-answer-disabled"
+PROTECTION: Final = "dv-protection"
 _DELIVERY_S: Final = 20.0
 
 
 async def play(stage: Stage) -> None:
     """Play step 5 with the resident after those of the steps before."""
     person = stage.people[PROTECTED]
-    desk, staff = stage.desks[cast.NAGAOKA], stage.staff[cast.NAGAOKA]
-    await desk.post(
-        "/v1/flags",
-        {
-            "unified_number": person.unified(cast.NAGAOKA).text,
-            "kind": _KIND,
-            "reason": PROTECTION,
-        },
-        by=staff[CLERK],
+    staff = stage.staff[cast.NAGAOKA]
+    await stage.clients[CITY_SYSTEM].set_flag(
+        person.unified(cast.NAGAOKA).text, "automatic-answer-disabled", reason=PROTECTION
     )
     client = stage.clients[UNION_SYSTEM]
-    title = f"5 広域連合が照会: 長岡市 protects the person ({PROTECTION})"
+    title = "5 広域連合が照会: 長岡市 protects this person (DV等支援措置)"
     with stage.story.step("5-withheld", title, Expected(WITHHELD)) as scene:
         inquiry = await ask(client, asking.UNION_ASKS_CITY_TAX, person, scene)
         scene.tell("why", "no automatic answer; the inquirer hears no reason")

@@ -16,11 +16,13 @@ from gateway.demo.processes import Fleet, Running
 REGISTRY: Final = "registry"
 ASKS: Final = "asks"
 SUPPLIES: Final = "supplies"
+PROTECTS: Final = "protects"
 _CREDENTIALS: Final = "credentials.json"
 _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     REGISTRY: ("code:acquisitions:write", "code:acquisitions:read"),
     ASKS: ("inquiry:inquiries:write", "inquiry:inquiries:read", "policy:decisions:read"),
     SUPPLIES: ("replica:batches:write", "replica:batches:read"),
+    PROTECTS: ("flag:flags:write", "flag:flags:read"),
 }
 
 
@@ -39,7 +41,10 @@ REGISTRIES: Final = {
     for name in cast.GATEWAYS
 }
 CITY_SYSTEM: Final = Office(
-    organisation=cast.NAGAOKA, client_id="zeimu", title="税務システム", does=(ASKS, SUPPLIES)
+    organisation=cast.NAGAOKA,
+    client_id="zeimu",
+    title="税務システム",
+    does=(ASKS, SUPPLIES, PROTECTS),
 )
 UNION_SYSTEM: Final = Office(
     organisation=cast.GUNMA_UNION, client_id="hokenryo", title="保険料システム", does=(ASKS,)

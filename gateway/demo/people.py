@@ -22,6 +22,7 @@ ADMINISTRATOR: Final = "kanri"
 _PASSWORD_BYTES: Final = 18
 _GOOD: Final = 300
 _TICK_S: Final = 0.01
+_ON_THE_WAY_S: Final = 10
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 
 
@@ -50,8 +51,10 @@ class Person:
         can be given at once, so a person who decides right after signing in need not wait.
         """
         now = datetime.now(UTC)
-        present = int(now.timestamp()) // TOTP_STEP_S
-        step = max(self._last_step + 1, present - 1)
+        present, into = divmod(now.timestamp(), TOTP_STEP_S)
+        # The half minute before is good only if this one does not end on the way.
+        first = int(present) - (1 if into < TOTP_STEP_S - _ON_THE_WAY_S else 0)
+        step = max(self._last_step + 1, first)
         if step > present + 1:
             await asyncio.sleep((step - 1) * TOTP_STEP_S - now.timestamp() + _TICK_S)
         self._last_step = step

@@ -1,6 +1,5 @@
 """Replicas of the cast, as its systems supply them: plainly invented, the same in every run."""
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -8,20 +7,14 @@ import msgspec
 
 from gateway.client import BackofficeClient
 from gateway.demo.residents import Resident
-from gateway.errors import UnavailableError
-from gateway.wire.replicas import JSON_LINES, Batch, BatchHeader
+from gateway.wire.replicas import Batch, BatchHeader
 
 TAX: Final = "TM00000000000002"
 ACCOUNT: Final = "TM00000000000089"
 BORDER: Final = "XTM0000000000005"
-BATCHES_PATH: Final = "/v1/replica-batches"
-APPLIED: Final = "applied"
-RECEIVING: Final = "receiving"
 _LAYOUT: Final = "1"
 _FROM: Final = "2025-06-01"
 _YEAR: Final = {"from": "2026-04-01", "to": "2027-03-31"}
-_POLLS: Final = 200
-_POLL_S: Final = 0.05
 
 Items = Mapping[str, str | int]
 
@@ -94,24 +87,14 @@ async def supply_borders(
 async def supply(
     client: BackofficeClient, term: str, rows: Iterable[Mapping[str, object]]
 ) -> Batch:
-    """Send one batch of replicas and wait until it counts.
+    """Send one batch of replicas, which counts whole or not at all.
 
     Raises:
-        UnavailableError: it was refused, or in part.
+        GatewayRefusedError: it was refused.
     """
     lines = [msgspec.json.encode(row) for row in rows]
     header = BatchHeader(kind="initial", term=term, layout=_LAYOUT, rows=len(lines), whole=True)
-    body = b"\n".join([msgspec.json.encode(header), *lines]) + b"\n"
-    answer = await client.transport.call("POST", BATCHES_PATH, body=body, content_type=JSON_LINES)
-    batch = answer.read(Batch)
-    for _ in range(_POLLS):
-        if batch.state != RECEIVING:
-            break
-        await asyncio.sleep(_POLL_S)
-        batch = (await client.transport.call("GET", f"{BATCHES_PATH}/{batch.id}")).read(Batch)
-    if batch.state != APPLIED or batch.rows_refused:
-        raise UnavailableError(f"replicas of {term}: {batch.state} {batch.reason or ''}")
-    return batch
+    return await client.load_replicas(header, lines)
 
 
 def _row(

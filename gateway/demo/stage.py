@@ -32,7 +32,6 @@ from gateway.demo.story import Story
 from gateway.errors import UnavailableError
 
 CODES_S: Final = 30.0
-CLERK: Final = "madoguchi"
 APPROVERS: Final = ("kakaricho", "kacho")
 AUDITOR: Final = "kansa"
 PROTECTED: Final = 6
@@ -41,7 +40,6 @@ ON_THE_ROAD: Final = 7
 """The place of the resident whom step 6 is about."""
 _ROLES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     cast.NAGAOKA: {
-        CLERK: ("clerk",),
         APPROVERS[0]: ("approver",),
         APPROVERS[1]: ("approver",),
         AUDITOR: ("auditor",),
