@@ -74,9 +74,12 @@ class Deliver:
                 ready[permit_id] = one
             else:
                 await self._stop(held[one.hold_id], reason)
-        verdicts = await self._send(inquirer, ready)
+        left, refused = await self._send(inquirer, ready)
+        for permit_id, reason in refused.items():
+            # Nobody waits for it any more, or something else was taken: it will never be.
+            await self._stop(held[ready[permit_id].hold_id], reason)
         # A row without a delivery was acknowledged, stopped or has lapsed: nothing is left to do.
-        return [verdicts.get(permit_id, RowVerdict.DONE) for permit_id in permits]
+        return [RowVerdict.RETRY if permit in left else RowVerdict.DONE for permit in permits]
 
     async def _forbidden(
         self, row: HoldRow, kept: KeptDelivery, gate: Gate[StopSwitch]
@@ -137,9 +140,10 @@ class Deliver:
 
     async def _send(
         self, inquirer: str, ready: Mapping[str, KeptDelivery]
-    ) -> dict[str, RowVerdict]:
+    ) -> tuple[set[str], dict[str, str]]:
+        """Return which permits must be sent again, and which were refused for good and why."""
         if not ready:
-            return {}
+            return set(), {}
         found = await self._context.writer.find([one.entry_id for one in ready.values()])
         items = [_Ready(kept=one, recorded=found[one.entry_id]) for one in ready.values()]
         proven = await prove(self._context.writer, [item.recorded for item in items])
@@ -148,20 +152,19 @@ class Deliver:
         )
         if len(answer.results) != len(items):
             raise PeerProtocolError("deliveries: another number of results")
-        verdicts: dict[str, RowVerdict] = {}
+        left = set(ready)
+        refused: dict[str, str] = {}
+        done: list[str] = []
         for item, result in zip(items, answer.results, strict=True):
-            permit_id = item.kept.permit_id
+            permit_id, problem = item.kept.permit_id, result.problem
             if result.result is not None and result.result.permit_id == permit_id:
-                verdicts[permit_id] = RowVerdict.DONE
-            elif result.problem is not None:
-                verdicts[permit_id] = verdict_of(ItemRefusedError(result.problem))
-            else:
-                verdicts[permit_id] = RowVerdict.RETRY
-        done = [permit for permit, verdict in verdicts.items() if verdict is RowVerdict.DONE]
+                done.append(permit_id)
+            elif problem and verdict_of(ItemRefusedError(problem)) is RowVerdict.DEAD:
+                refused[permit_id] = problem.type
         if done:
             async with self._context.database.transaction() as connection:
                 await holds.delivered(connection, done)
-        return verdicts
+        return left.difference(done, refused), refused
 
     def _matter(self, row: HoldRow) -> Matter:
         raw = self._context.vault.open(HOLDS, CASE, row.key_year, row.hold_id, row.case_box)

@@ -6,7 +6,7 @@ decision. At release the answer is made anew: other bytes than people saw void e
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -46,6 +46,7 @@ from policies.release import RefusalGround
 
 DECISIONS_MAX: Final = 5
 SOURCE: Final = "staff"
+KEPT_AFTER_EXPIRY: Final = timedelta(days=8)
 HOLDING_FLAG: Final = "automatic-answer-disabled"
 
 
@@ -213,6 +214,7 @@ class Release:
         async with self._context.database.read() as connection:
             expired = await holds.expired(connection, now=now, limit=256)
             waiting, oldest_s = await holds.waiting(connection)
+            await holds.sweep(connection, expired_before=now - KEPT_AFTER_EXPIRY)
         metrics.HOLDS_OPEN.set(waiting)
         metrics.HOLD_OLDEST_SECONDS.set(oldest_s)
         for hold_id, state in expired:

@@ -235,15 +235,30 @@ async def deciders(connection: Connection, hold_id: str, round_: int) -> frozens
 
 
 _EXPIRED: Final[LiteralString] = """
-    SELECT hold_id, state FROM holds
-     WHERE state IN ('waiting', 'released', 'refused') AND request_expires <= $1 LIMIT $2
+    SELECT h.hold_id, h.state FROM holds AS h
+     WHERE h.request_expires <= $1
+       AND (h.state IN ('waiting', 'released')
+            OR (h.state = 'refused'
+                AND EXISTS (SELECT FROM deliveries AS d WHERE d.hold_id = h.hold_id)))
+     LIMIT $2
 """
 
 
 async def expired(connection: Connection, *, now: datetime, limit: int) -> list[tuple[str, str]]:
-    """Return holds whose request has expired, with the state they are in."""
+    """Return holds whose request expired before anybody took the answer, with their state."""
     rows = await connection.fetch(_EXPIRED, now, limit)
     return [(row["hold_id"], row["state"]) for row in rows]
+
+
+_SWEEP: Final[LiteralString] = """
+    DELETE FROM holds
+     WHERE request_expires <= $1 AND state IN ('delivered', 'refused', 'lapsed', 'stopped')
+"""
+
+
+async def sweep(connection: Connection, *, expired_before: datetime) -> None:
+    """End holds that were decided or lapsed long enough ago; their evidence is in the log."""
+    await connection.execute(_SWEEP, expired_before)
 
 
 _WAITING: Final[LiteralString] = """

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from certs.publish import DirectoryChanges, publish_directory
 from codes.numbers import UnifiedNumber
 from gateway.app import gateway_role
 from gateway.app.gateway_role import Gateway
@@ -21,7 +22,7 @@ from gateway.flows.record_types import Draft, new_id
 from gateway.flows.release import Decider
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.outbox import OutboxJob
-from gateway.storage.database import Database
+from gateway.storage.database import Connection, Database
 from gateway.storage.flags import FlagSet
 from gateway.storage.holds import HoldRow
 from tests.e2e.adversary.rogue import core_services
@@ -119,17 +120,53 @@ class Scene:
 
     async def flag(self, number: UnifiedNumber, *, by: Gateway | None = None) -> None:
         """Keep answers about somebody back for people."""
-        context = (by or self.city).context
+        gateway = by or self.city
+        await self.flag_subject(gateway.context.vault.subject(number), by=gateway)
+
+    async def flag_subject(self, subject: bytes, *, by: Gateway | None = None) -> None:
+        """The same, by the subject of a row."""
         effect = FlagSet(
             flag_id=new_id(),
-            subject=context.vault.subject(number),
+            subject=subject,
             kind="automatic-answer-disabled",
             reason="protection",
             maker="carol",
             maker_kind="staff",
         )
         draft = Draft(kind="flag-set", members={}, private={}, effects=(effect,), changes_gate=True)
-        await context.writer.append([draft], source="test")
+        await (by or self.city).context.writer.append([draft], source="test")
+
+    async def publish(self, changes: DirectoryChanges, *names: str) -> None:
+        """Publish the next directory; these gateways, by default both, take it up."""
+        keys = self.network.parties[cast.CORE].settings.network.keys_dir
+        directory = publish_directory(keys, changes=changes, now=self.clock.now())
+        core = self.core.publication
+        async with asyncio.timeout(20):
+            while core.directory.version < directory.version or not core.is_published:
+                await asyncio.sleep(0.01)
+        for name in names or (cast.GUNMA_UNION, cast.NAGAOKA):
+            gateway = self.network.gateway(name)
+            await gateway.flows.continuations._look_for_directory()
+            assert gateway.context.trust.directory.version == directory.version
+
+    @asynccontextmanager
+    async def gate_held(self, name: str, *, until_waiting: int) -> AsyncIterator[Connection]:
+        """Hold an organisation's gate until so many commits wait for it after the context."""
+        async with self.database(name).transaction() as holder:
+            await holder.execute("SELECT gate_take_exclusive()")
+            yield holder
+            async with asyncio.timeout(20):
+                while await self._waiting_for_the_gate(name) < until_waiting:
+                    await asyncio.sleep(0.005)
+
+    async def _waiting_for_the_gate(self, name: str) -> int:
+        async with self.database(name).read() as watcher:
+            waiting: int = await watcher.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+                " AND classid = 1 AND database ="
+                " (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        return waiting
 
     async def released(self, row: HoldRow, *, by: Gateway | None = None) -> None:
         """Let two people approve a held answer; it is now on its way."""
@@ -210,6 +247,7 @@ async def die(gateway: Gateway) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
 
 
 async def until(is_so: Callable[[], object], *, seconds: float = 20) -> None:

@@ -1,0 +1,187 @@
+"""Every kind of data has its end: inquiries lapse, results are erased, rows and keys are swept."""
+
+import asyncio
+
+import pytest
+
+from gateway.demo import cast
+from gateway.domain.inquiry import InquiryState
+from gateway.errors import IdempotencyMismatchError, NotFoundError
+from gateway.flows.inquire import IdempotencyKey, InquiryOrder
+from gateway.jobs.inquiries import InquiryJob
+from tests.e2e.resilience.road import Fate, road
+from tests.e2e.resilience.scene import PERMITS, Scene, die, later
+from tests.e2e.test_exchange import REGISTRATION
+
+
+async def turn(scene: Scene, **ahead: float) -> None:
+    """Let the job come round so much later."""
+    context = later(scene.union.context, **ahead)
+    await InquiryJob(context, scene.union.flows.continuations).end_lapsed()
+
+
+async def stuck(scene: Scene) -> str:
+    """Return an open inquiry that nobody carries."""
+    async with (
+        scene.another_worker(cast.GUNMA_UNION) as dying,
+        road(scene.network, dying.context, to=cast.CORE) as way,
+    ):
+        way.next(PERMITS, Fate.HOLD_MESSAGE)
+        inquiry_id = await scene.asked(by=dying)
+        await way.somebody_is_stopped()
+        await die(dying)
+    return inquiry_id
+
+
+async def keyed(order: InquiryOrder, key: str, digest: bytes = bytes(32)) -> InquiryOrder:
+    return InquiryOrder(
+        unified_number=order.unified_number,
+        staff=order.staff,
+        asked=order.asked,
+        wording=order.wording,
+        idempotency=IdempotencyKey(key=key, digest=digest),
+    )
+
+
+async def test_an_open_inquiry_lapses_after_seven_days_with_an_entry(scene: Scene) -> None:
+    await turn(scene, days=31)  # whatever other tests have left
+    before = await scene.total(cast.GUNMA_UNION, "inquiry-lapsed")
+    inquiry_id = await stuck(scene)
+
+    await turn(scene, days=6, hours=23)
+    still = (await scene.view(inquiry_id)).row.state
+    await turn(scene, days=7, minutes=1)
+    await turn(scene, days=7, minutes=2)
+
+    assert still is InquiryState.OPEN
+    assert (await scene.view(inquiry_id)).row.state is InquiryState.LAPSED
+    assert await scene.total(cast.GUNMA_UNION, "inquiry-lapsed") == before + 1
+
+
+async def test_a_withheld_inquiry_lapses_when_its_request_expires(scene: Scene) -> None:
+    inquiry_id, row = await scene.held()
+    left_s = (row.request_expires - scene.clock.now()).total_seconds()
+
+    await turn(scene, seconds=left_s - 60)
+    still = (await scene.view(inquiry_id)).row.state
+    await turn(scene, seconds=left_s + 60)
+
+    assert still is InquiryState.WITHHELD
+    assert (await scene.view(inquiry_id)).row.state is InquiryState.LAPSED
+
+
+async def test_a_result_nobody_fetched_is_erased_after_thirty_days_with_an_entry(
+    scene: Scene,
+) -> None:
+    await turn(scene, days=31)  # whatever other tests have left
+    before = await scene.total(cast.GUNMA_UNION, "result-lapsed")
+    inquiry_id = await scene.asked()
+    await scene.answered(inquiry_id)
+
+    await turn(scene, days=29)
+    fetched = await scene.view(inquiry_id)
+    await turn(scene, days=30, minutes=1)
+    erased = await scene.view(inquiry_id)
+
+    assert fetched.result is not None
+    assert (erased.row.state, erased.result) == (InquiryState.PROVIDED, None)
+    assert erased.row.acknowledged_at is not None
+    assert await scene.total(cast.GUNMA_UNION, "result-lapsed") == before + 1
+
+
+async def test_two_workers_at_once_end_an_inquiry_once(scene: Scene) -> None:
+    await turn(scene, days=31)  # whatever other tests have left
+    before = await scene.total(cast.GUNMA_UNION, "inquiry-lapsed")
+    inquiry_id = await stuck(scene)
+
+    async with scene.another_worker(cast.GUNMA_UNION) as other:
+        await asyncio.gather(
+            *(
+                InquiryJob(later(one.context, days=8), one.flows.continuations).end_lapsed()
+                for one in (scene.union, other)
+            )
+        )
+
+    assert (await scene.view(inquiry_id)).row.state is InquiryState.LAPSED
+    assert await scene.total(cast.GUNMA_UNION, "inquiry-lapsed") == before + 1
+
+
+async def test_a_result_told_to_nobody_is_fetched_by_id_acknowledged_and_erased(
+    scene: Scene,
+) -> None:
+    """The worker that had the answer is gone; the row has it."""
+    async with scene.another_worker(cast.GUNMA_UNION) as dying:
+        inquiry_id = await scene.asked(by=dying)
+        await dying.flows.inquire.wait(inquiry_id, 20)
+    fetched = await scene.view(inquiry_id)
+
+    await scene.union.flows.inquire.acknowledge(inquiry_id, REGISTRATION)
+    await scene.union.flows.inquire.acknowledge(inquiry_id, REGISTRATION)
+    erased = await scene.view(inquiry_id)
+    await turn(scene, days=6)
+    await scene.view(inquiry_id)
+    await turn(scene, days=7, minutes=1)
+
+    assert (fetched.result is not None, erased.result) == (True, None)
+    with pytest.raises(NotFoundError):
+        await scene.view(inquiry_id)
+
+
+async def test_an_idempotency_key_finds_the_inquiry_of_a_worker_that_died(scene: Scene) -> None:
+    order = await keyed(await scene.order(), "died")
+    async with (
+        scene.another_worker(cast.GUNMA_UNION) as dying,
+        road(scene.network, dying.context, to=cast.CORE) as way,
+    ):
+        way.next(PERMITS, Fate.HOLD_MESSAGE)
+        inquiry_id = await scene.asked(by=dying, order=order)
+        await way.somebody_is_stopped()
+        await die(dying)
+
+    assert await scene.asked(order=order) == inquiry_id
+    with pytest.raises(IdempotencyMismatchError):
+        await scene.asked(order=await keyed(order, "died", bytes([1]) * 32))
+
+
+async def test_an_idempotency_key_ends_after_its_days(scene: Scene) -> None:
+    order = await keyed(await scene.order(), "old")
+    first = await scene.asked(order=order)
+    await scene.answered(first)
+    async with scene.union.context.database.read() as connection:
+        row = await connection.fetchrow(
+            "DELETE FROM idempotency_keys WHERE idempotency_key = 'old'"
+            " RETURNING *, round(extract(epoch FROM expires_at - now()) / 86400) AS days"
+        )
+        assert row is not None
+        await connection.execute(
+            "INSERT INTO idempotency_keys"
+            " (client_id, idempotency_key, digest, inquiry_id, expires_at)"
+            " VALUES ($1, 'old', $2, $3, now())",
+            *(row[name] for name in ("client_id", "digest", "inquiry_id")),
+        )
+
+    await turn(scene)
+    again = await scene.asked(order=order)
+    await scene.answered(again)
+
+    assert row["days"] == 7
+    assert again != first
+
+
+async def test_a_key_used_at_two_workers_at_once_begins_one_inquiry(scene: Scene) -> None:
+    order = await keyed(await scene.order(), "twice")
+    before = await scene.total(cast.GUNMA_UNION, "inquiry")
+
+    async with scene.another_worker(cast.GUNMA_UNION) as other:
+        async with scene.gate_held(cast.GUNMA_UNION, until_waiting=2):
+            asked = [
+                asyncio.create_task(scene.asked(by=one, order=order))
+                for one in (scene.union, other)
+            ]
+        first, second = await asyncio.gather(*asked)
+        await other.flows.inquire.wait(first, 20)
+    view = await scene.answered(first)
+
+    assert first == second
+    assert view.row.state is InquiryState.PROVIDED
+    assert await scene.total(cast.GUNMA_UNION, "inquiry") == before + 1
