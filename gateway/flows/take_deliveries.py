@@ -10,16 +10,19 @@ from gateway.domain.inquiry import InquiryState
 from gateway.errors import ConflictError, NotFoundError, SekishoError
 from gateway.flows.context import Context
 from gateway.flows.continue_inquiry import Continuations
+from gateway.flows.evidence import record_refusals, refusal_of
 from gateway.flows.open_inquiry import OpenInquiry, reopen
 from gateway.flows.provision_lane import Provided, opened_payload, require_same_terms
 from gateway.flows.receipts import Receipts
-from gateway.flows.sealed import Openers
+from gateway.flows.record_types import Draft
+from gateway.flows.sealed import Openers, SealedInvalidError
 from gateway.flows.statements import Statement, StatementInvalidError, Statements, received
 from gateway.records.kinds import Delivery as DeliveryEntry
 from gateway.storage import inquiries
 from gateway.storage.inquiries import InquiryRow
 from gateway.wire.network import Acknowledged, DeliveriesRequest, Delivery
 
+TOO_EARLY: Final = "no-provision"
 _GONE: Final = frozenset({InquiryState.WITHDRAWN, InquiryState.LAPSED})
 
 
@@ -63,11 +66,15 @@ class TakeDeliveries:
                 connection, [item.permit_id for item in request.items]
             )
         answers: list[Acknowledged | SekishoError] = []
+        refusals: list[Draft] = []
         for item in request.items:
             try:
                 answers.append(await self._one(incoming, item, rows.get(item.permit_id)))
             except SekishoError as error:
                 answers.append(error)
+                if _is_evidence(error) and incoming.statements.has(item.group, item.index):
+                    refusals.append(_refusal(incoming, item, error))
+        await record_refusals(self._context, refusals, source=sender)
         return answers
 
     async def _one(
@@ -108,6 +115,23 @@ class TakeDeliveries:
         return reopen(row, found[row.entry_id], self._context.vault)
 
 
+def _is_evidence(error: SekishoError) -> bool:
+    """Tell whether asking again changes nothing; what only came too early is asked again."""
+    return (
+        isinstance(error, StatementInvalidError | SealedInvalidError | ConflictError)
+        and getattr(error, "reason", None) != TOO_EARLY
+    )
+
+
+def _refusal(incoming: _Incoming, item: Delivery, error: SekishoError) -> Draft:
+    return refusal_of(
+        incoming.statements.at(item.group, item.index),
+        sender=incoming.sender,
+        reason=getattr(error, "reason", error.problem),
+        permit_id=item.permit_id,
+    )
+
+
 def _delivery(statement: Statement, item: Delivery, row: InquiryRow) -> DeliveryEntry:
     """Return the statement's public part if it is the delivery of this very provision."""
     public = statement.entry.public
@@ -116,7 +140,7 @@ def _delivery(statement: Statement, item: Delivery, row: InquiryRow) -> Delivery
     if public.permit_id != item.permit_id:
         raise StatementInvalidError("delivery: another permit", reason="other-permit")
     if row.answer_leaf is None:
-        raise StatementInvalidError("delivery: before its provision", reason="no-provision")
+        raise StatementInvalidError("delivery: before its provision", reason=TOO_EARLY)
     if row.state is InquiryState.WITHHELD and public.provision_leaf != row.answer_leaf.hex():
         raise StatementInvalidError("delivery: another provision", reason="other-provision")
     if row.subject_p is not None and public.subject_p not in {None, row.subject_p.hex()}:
