@@ -31,6 +31,7 @@ ALLOWED_FIELDS: Final = frozenset(
         *("exit_code", "signal", "restarts", "delay_s", "workers", "version", "environment"),
         # exchange: names of organisations and kinds, random ids, counts; never a subject
         *("organisation", "peer", "body", "kind", "outcome", "count", "items", "attempt"),
+        "information",  # a term of the law's table, never beside whom it is about
         *("inquiry_id", "permit_id", "message_id", "hold_id", "batch_id", "acquisition_count"),
         *("slot", "size", "index", "epoch", "entry_id", "month", "checkpoint"),
         # trust

@@ -59,12 +59,12 @@ class CodeCalls(Calls):
     async def want_code(self, provider: str, person: PersonFacts, *, request_id: str) -> str:
         """Ask another organisation to acquire a code for a person; `request_id` makes it one."""
         asked = NewCodeWanted(provider=provider, person=person, id=request_id)
-        answer = await self._post("/v1/code-acquisition-requests", asked, is_safe=True)
+        answer = await self._post("/v1/codes-wanted", asked, is_safe=True)
         return answer.read(CodeWantedSent).id
 
     async def wanted_codes(
         self, *, after: str | None = None, limit: int | None = None
     ) -> CodesWantedPage:
         """Return a page of the people whom other organisations want a code for."""
-        answer = await self._get("/v1/code-acquisition-requests", after=after, limit=limit)
+        answer = await self._get("/v1/codes-wanted", after=after, limit=limit)
         return answer.read(CodesWantedPage)

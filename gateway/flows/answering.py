@@ -205,7 +205,7 @@ class Answering:
         try:
             return Provides(payload=canonical_json(payload, bytes_max=PAYLOAD_BYTES_MAX))
         except CanonicalError as error:
-            log.error("answer_unfit", term=information.term, reason=error.reason)  # noqa: TRY400 - a stack could hold what was read
+            log.error("answer_unfit", information=information.term, reason=error.reason)  # noqa: TRY400 - a stack could hold what was read
             raise ReplicaUnreadableError("replica: fits no answer") from None
 
     async def people(self, cases: Sequence[Case]) -> dict[PersonKey, Person]:

@@ -52,8 +52,7 @@ class ReplicaReader:
                 for row in rows
             ]
         except (CertsError, msgspec.MsgspecError):
-            generations = sorted({row.generation for row in rows})
-            log.error("replica_unreadable", term=term, generations=generations)  # noqa: TRY400 - a stack could hold what was read
+            log.error("replica_unreadable", information=term, rows=len(rows))  # noqa: TRY400 - a stack could hold what was read
             return None
 
     def _open(self, subject: bytes, term: str, row: replicas.ReplicaRow) -> Mapping[str, ItemValue]:

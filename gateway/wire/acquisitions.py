@@ -114,7 +114,7 @@ class PersonFacts(Message, frozen=True):
 
 
 class NewCodeWanted(Message, frozen=True):
-    """`POST /v1/code-acquisition-requests`: ask a provider to acquire a code for a person.
+    """`POST /v1/codes-wanted`: ask a provider to acquire a code for a person.
 
     The same `id` again is the same request.
     """

@@ -223,7 +223,7 @@ ROUTES: Final = (
     ),
     Route(
         method="POST",
-        path="/v1/code-acquisition-requests",
+        path="/v1/codes-wanted",
         handler=want_code,
         permission=WRITE,
         summary="Ask another organisation to acquire a code",
@@ -234,7 +234,7 @@ ROUTES: Final = (
     ),
     Route(
         method="GET",
-        path="/v1/code-acquisition-requests",
+        path="/v1/codes-wanted",
         handler=list_wanted_codes,
         permission=READ,
         summary="List people whom others want a code for",

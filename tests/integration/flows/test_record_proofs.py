@@ -27,7 +27,7 @@ async def test_entries_of_several_batches_travel_under_one_checkpoint_without_a_
 
 async def test_entries_far_to_the_left_are_proved_from_tiles(record_log: RecordLog) -> None:
     async with record_log.writer() as writer:
-        first = recorded((await writer.append([a_draft()], source="a"))[0])
+        first = last = recorded((await writer.append([a_draft()], source="a"))[0])
         for _ in range(3):
             last = recorded((await writer.append([a_draft() for _ in range(300)], source="a"))[-1])
 

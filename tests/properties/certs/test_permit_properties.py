@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from certs.errors import PermitError
 from certs.permits import PermitToken
 from codes.canonical import b64, unb64
-from tests.unit.certs.test_permits import (
+from tests.unit.certs.permit_tokens import (
     KEY,
     SIGNER,
     a_permit,

@@ -106,7 +106,7 @@ async def test_an_unreachable_peer_is_asked_again_in_other_company(
     await asyncio.sleep(0.015)
     second = asyncio.create_task(lane.submit("b", client="c"))
 
-    assert await asyncio.gather(first, second) == ["A", "B"]
+    assert list(await asyncio.gather(first, second)) == ["A", "B"]
     assert peer.messages[0] == ["a"]
     assert sorted(item for message in peer.messages[1:] for item in message) == ["a", "b"]
 
@@ -162,5 +162,5 @@ async def test_somebody_who_left_is_not_sent_for() -> None:
     gone.cancel()
     peer.gate.set()
 
-    assert await asyncio.gather(held, stays) == ["HELD", "STAYS"]
+    assert list(await asyncio.gather(held, stays)) == ["HELD", "STAYS"]
     assert peer.messages == [["held"], ["stays"]]

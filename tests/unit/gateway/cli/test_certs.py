@@ -180,7 +180,8 @@ def test_every_type_of_document_is_extracted_and_nothing_else(
     shell: Shell, network: Network, tmp_path: Path
 ) -> None:
     for number, name in enumerate(["root.json", "directory.json", "allow-list.json"]):
-        assert "message.bin" in shell("extract", network.core / name, tmp_path / str(number))
+        files = shell.json("extract", network.core / name, tmp_path / str(number))["files"]
+        assert "message.bin" in {Path(file).name for file in files}
     other = tmp_path / "other.json"
     other.write_bytes(b"{}")
     assert "member-missing" in shell("extract", other, tmp_path / "y", code=1)
