@@ -157,72 +157,64 @@ def _role(
     poll: DirectoryPoll,
     stack: AsyncExitStack,
 ) -> RoleApp:
-    async def turn_days() -> None:
-        async with context.database.read() as connection:
-            await provisions.turn_days(connection)
-
     async def drain() -> None:
         await flows.continuations.close()
         await flows.outcomes.close()
 
-    def not_ready() -> tuple[str, ...]:
-        missing = []
-        if context.writer.is_stopped:
-            missing.append("record-slot-stopped")
-        if context.clock.now() >= context.trust.directory.expires:
-            missing.append("directory-expired")
-        if context.trust.is_clock_off:
-            missing.append("clock-off")
-        if context.trust.is_disowned:
-            missing.append("own-entry-differs")
-        return tuple(missing)
-
-    expiry_job = ExpiryJob(worker.settings.network.keys_dir, context.trust)
-    inquiry_job = InquiryJob(context, flows.continuations)
-    outbox_job = OutboxJob(
-        context.database,
-        {OUTCOME: flows.outcomes.send_rows, DELIVERY: flows.deliver.send_rows},
-    )
     backoffice = make_backoffice(worker, context, inquire=flows.inquire)
     staff = make_staff(worker, context, release=flows.release)
     return RoleApp(
         listeners=(*_listeners(worker, context, flows), backoffice.listener, staff.listener),
-        tasks=(
-            BackgroundTask(name="directory", run=poll.run),
-            BackgroundTask(name="outbox", run=outbox_job.run),
-            BackgroundTask(name="slot", run=context.writer.wait_stopped),
-            BackgroundTask(
-                name="expiry",
-                run=lambda: every(EXPIRY_INTERVAL_S, expiry_job.turn, name="expiry"),
-            ),
-            BackgroundTask(
-                name="security-events",
-                run=lambda: every(EVENTS_S, flows.events.turn, name="security-events"),
-            ),
-            BackgroundTask(
-                name="take-up",
-                run=lambda: every(TAKE_UP_S, inquiry_job.take_up, name="take-up"),
-            ),
-            BackgroundTask(
-                name="lapses",
-                run=lambda: every(END_LAPSED_S, inquiry_job.end_lapsed, name="lapses"),
-            ),
-            BackgroundTask(
-                name="notices", run=lambda: every(NOTICES_S, flows.notices.turn, name="notices")
-            ),
-            BackgroundTask(
-                name="holds",
-                run=lambda: every(END_LAPSED_S, flows.release.end_lapsed, name="holds"),
-            ),
-            BackgroundTask(name="days", run=lambda: every(DAYS_S, turn_days, name="days")),
-            *backoffice.tasks,
-            *staff.tasks,
-        ),
+        tasks=(*_tasks(worker, context, flows, poll), *backoffice.tasks, *staff.tasks),
         commands={**backoffice.commands, **staff.commands},
-        not_ready=not_ready,
+        not_ready=lambda: _not_ready(context),
         drain=drain,
         close=stack.aclose,
     )
+
+
+def _not_ready(context: Context) -> tuple[str, ...]:
+    missing = []
+    if context.writer.is_stopped:
+        missing.append("record-slot-stopped")
+    if context.clock.now() >= context.trust.directory.expires:
+        missing.append("directory-expired")
+    if context.trust.is_clock_off:
+        missing.append("clock-off")
+    if context.trust.is_disowned:
+        missing.append("own-entry-differs")
+    return tuple(missing)
+
+
+def _tasks(
+    worker: WorkerContext, context: Context, flows: Flows, poll: DirectoryPoll
+) -> tuple[BackgroundTask, ...]:
+    async def turn_days() -> None:
+        async with context.database.read() as connection:
+            await provisions.turn_days(connection)
+
+    expiry = ExpiryJob(worker.settings.network.keys_dir, context.trust)
+    inquiries = InquiryJob(context, flows.continuations)
+    outbox = OutboxJob(
+        context.database,
+        {OUTCOME: flows.outcomes.send_rows, DELIVERY: flows.deliver.send_rows},
+    )
+    return (
+        BackgroundTask(name="directory", run=poll.run),
+        BackgroundTask(name="outbox", run=outbox.run),
+        BackgroundTask(name="slot", run=context.writer.wait_stopped),
+        _periodic("expiry", EXPIRY_INTERVAL_S, expiry.turn),
+        _periodic("security-events", EVENTS_S, flows.events.turn),
+        _periodic("take-up", TAKE_UP_S, inquiries.take_up),
+        _periodic("lapses", END_LAPSED_S, inquiries.end_lapsed),
+        _periodic("notices", NOTICES_S, flows.notices.turn),
+        _periodic("holds", END_LAPSED_S, flows.release.end_lapsed),
+        _periodic("days", DAYS_S, turn_days),
+    )
+
+
+def _periodic(name: str, seconds: float, turn: Callable[[], Awaitable[None]]) -> BackgroundTask:
+    return BackgroundTask(name=name, run=lambda: every(seconds, turn, name=name))
 
 
 def _listeners(worker: WorkerContext, context: Context, flows: Flows) -> tuple[ListenerSpec, ...]:

@@ -1,6 +1,7 @@
 """`sekisho clients`: register back-office systems at a running gateway, give them credentials."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -34,17 +35,51 @@ Yes = Annotated[bool, Parameter(negative="")]
 app = App(name="clients", help="Back-office systems that may come in, and what for.")
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """What a client is registered for.
+
+    Attributes:
+        system: The system's name in records; else the client's id.
+        scopes: What its tokens may cover (`clients scopes` lists them all).
+        procedures: Procedure ids it may ask under; `*` for every one.
+        information: Term ids it may ask for or supply; `*` for every one.
+        departments: Department codes it may ask for; `*` for every one.
+        asks: It may ask.
+        supplies: It may supply replicas.
+    """
+
+    system: str | None = None
+    scopes: Names = ()
+    procedures: Names = ()
+    information: Names = ()
+    departments: Names = ()
+    asks: Yes = False
+    supplies: Yes = False
+
+    def arguments(self, client_id: str) -> dict[str, object]:
+        """Return this as the control command takes it."""
+        return {
+            "client_id": client_id,
+            "system": self.system or client_id,
+            "scopes": self.scopes,
+            "procedures": self.procedures,
+            "information": self.information,
+            "departments": self.departments,
+            "may_ask": self.asks,
+            "may_supply": self.supplies,
+        }
+
+
+NOTHING: Final = Registered()
+
+
 @app.command
 def add(
     client_id: str,
     *,
-    system: str | None = None,
-    scopes: Names = (),
-    procedures: Names = (),
-    information: Names = (),
-    departments: Names = (),
-    asks: Yes = False,
-    supplies: Yes = False,
+    registered: Registered = NOTHING,
     credentials: Path | None = None,
     secret: Yes = False,
     public_key: Path | None = None,
@@ -58,13 +93,7 @@ def add(
 
     Args:
         client_id: The client's id: lower-case letters, digits, hyphens.
-        system: The system's name in records; else the client's id.
-        scopes: What its tokens may cover (`clients scopes` lists them all).
-        procedures: Procedure ids it may ask under; `*` for every one.
-        information: Term ids it may ask for or supply; `*` for every one.
-        departments: Department codes it may ask for; `*` for every one.
-        asks: It may ask.
-        supplies: It may supply replicas.
+        registered: What it is registered for.
         credentials: A folder to write certificate, key and credentials.json into.
         secret: Prove by a shared secret (client_secret_jwt) instead of a key of its own.
         public_key: A PEM file with the public key of a client that keeps its own.
@@ -75,19 +104,8 @@ def add(
         json: Print one JSON document.
     """
     settings = _settings(config)
-    arguments: dict[str, object] = {
-        "client_id": client_id,
-        "system": system or client_id,
-        "scopes": scopes,
-        "procedures": procedures,
-        "information": information,
-        "departments": departments,
-        "may_ask": asks,
-        "may_supply": supplies,
-    }
-    if credentials is not None:
-        if public_key is not None or certificate_uri is not None:
-            raise ConfigurationError("--credentials makes key and certificate itself")
+    arguments = registered.arguments(client_id)
+    if credentials is not None and public_key is None and certificate_uri is None:
         issued = issue_credentials(
             settings.network.keys_dir,
             client_id,
@@ -97,7 +115,7 @@ def add(
             with_secret=secret,
         )
         arguments |= {"certificate_uri": issued.certificate.uri, "proof": issued.proof}
-    elif public_key is not None and certificate_uri is not None:
+    elif credentials is None and public_key is not None and certificate_uri is not None:
         proof = {"algorithm": algorithm.value, "public_key": _read(public_key)}
         arguments |= {"certificate_uri": certificate_uri, "proof": proof}
     else:
