@@ -1,6 +1,7 @@
 """The role `gateway`: one organisation's flows behind its listeners, built in one worker."""
 
 from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
