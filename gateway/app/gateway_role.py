@@ -1,7 +1,6 @@
 """The role `gateway`: one organisation's flows behind its listeners, built in one worker."""
 
-from collections.abc import Sequence
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
