@@ -155,18 +155,17 @@ class Scene:
         async with self.database(name).transaction() as holder:
             await holder.execute("SELECT gate_take_exclusive()")
             yield holder
-            async with asyncio.timeout(20):
-                while await self._waiting_for_the_gate(name) < until_waiting:
-                    await asyncio.sleep(0.005)
+            await self.waiting_for_gate(name, until_waiting)
 
-    async def _waiting_for_the_gate(self, name: str) -> int:
-        async with self.database(name).read() as watcher:
-            waiting: int = await watcher.fetchval(
+    async def waiting_for_gate(self, name: str, wanted: int) -> None:
+        """Return as soon as so many commits of an organisation wait for its gate."""
+        async with self.database(name).read() as watcher, asyncio.timeout(20):
+            while wanted > await watcher.fetchval(
                 "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
                 " AND classid = 1 AND database ="
                 " (SELECT oid FROM pg_database WHERE datname = current_database())"
-            )
-        return waiting
+            ):
+                await asyncio.sleep(0.005)
 
     async def released(self, row: HoldRow, *, by: Gateway | None = None) -> None:
         """Let two people approve a held answer; it is now on its way."""
@@ -247,7 +246,6 @@ async def die(gateway: Gateway) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
 
 
 async def until(is_so: Callable[[], object], *, seconds: float = 20) -> None:
