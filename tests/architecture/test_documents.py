@@ -13,6 +13,9 @@ _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (?P<text>.+)$", re.MULTILINE)
 _TEST = re.compile(r"`(?P<file>[a-z0-9_/]+\.py)::(?P<name>test_[a-z0-9_]+)`")
 _FILE = re.compile(r"`(?P<path>(?:certs|codes|config|docs|gateway|policies|tests)/[\w./-]*)`")
+_COMMAND = re.compile(r"(?:`|\$ )sekisho (?P<words>[a-z][a-z-]*(?: [a-z][a-z-]*)?)")
+# Said to be missing, in so many words.
+_NO_COMMANDS = frozenset({"backup"})
 _CODE = re.compile(r"```.*?```", re.DOTALL)
 _ROW = re.compile(r"^\| (?P<cells>.*) \|$", re.MULTILINE)
 _THREAT_COLUMNS = 3
@@ -69,6 +72,32 @@ def test_every_named_file_is_there(document: Path) -> None:
     named = {match["path"] for match in _FILE.finditer(_CODE.sub("", _text(document)))}
 
     assert sorted(path for path in named if not (ROOT / path).exists()) == []
+
+
+def test_every_command_that_is_named_exists() -> None:
+    known = set(
+        re.findall(r"^#{2,3} sekisho ([a-z -]+)$", _text("docs/reference/cli.md"), re.MULTILINE)
+    )
+    named = {
+        (str(document), match["words"])
+        for document in _DOCUMENTS
+        if document.name != "cli.md"
+        for match in _COMMAND.finditer(_text(document))
+    }
+    missing = {
+        (document, words)
+        for document, words in named
+        # The second word may be an argument of a command without sub-commands.
+        if words not in known
+        and (
+            words.split()[0] not in known
+            or any(one.startswith(f"{words.split()[0]} ") for one in known)
+        )
+        and words.split()[0] not in _NO_COMMANDS
+    }
+
+    assert named
+    assert missing == set()
 
 
 def test_every_test_the_threat_model_names_exists() -> None:
