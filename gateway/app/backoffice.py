@@ -12,6 +12,7 @@ from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerConte
 from gateway.errors import ConfigurationError
 from gateway.flows.acquire_codes import AcquireCodes
 from gateway.flows.change_codes import ChangeCodes
+from gateway.flows.client_refusals import ClientRefusals
 from gateway.flows.clients import Clients
 from gateway.flows.context import Context
 from gateway.flows.evidence import SecurityEvents
@@ -58,6 +59,7 @@ def make_backoffice(worker: WorkerContext, context: Context, *, inquire: Inquire
         sign_in=SignInClients(
             context, audiences=_audiences(worker, issuer), note_event=events.note
         ),
+        refusals=ClientRefusals(context),
         inquire=inquire,
         acquire=AcquireCodes(context),
         change_codes=ChangeCodes(context),

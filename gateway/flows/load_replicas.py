@@ -40,7 +40,7 @@ PIECE_LINES: Final = 512
 """So many lines are made into rows before others in this worker have a turn."""
 COPY_ROWS: Final = 4096
 SWEEP_ROWS: Final = 5000
-SWEEP_ROUNDS: Final = 200
+SWEEP_BATCHES: Final = 200
 _ROWS_REFUSED: Final = "rows-refused"
 _ROW_COUNT: Final = "row-count"
 _BROKEN_OFF: Final = "broken-off"
@@ -130,24 +130,28 @@ class LoadReplicas:
 
     async def sweep(self) -> None:
         """Delete what no longer counts: hidden by newer rows, ended, refused, left unfinished."""
-        today = tokyo_day(self._context.clock.now())
-        before = self._context.clock.now() - ABANDONED_AFTER
-        async with self._context.database.read() as connection:
-            for generation in await replica_batches.unswept(connection, limit=SWEEP_ROUNDS):
-                for _ in range(SWEEP_ROUNDS):
-                    if not await replica_batches.drop_hidden(
-                        connection, generation, today=today, limit=SWEEP_ROWS
-                    ):
-                        break
-            for _ in range(SWEEP_ROUNDS):
-                dropped = await replica_batches.drop_ended(
-                    connection, today=today, limit=SWEEP_ROWS
-                )
-                dropped += await replica_batches.drop_refused(
-                    connection, begun_before=before, limit=SWEEP_ROWS
-                )
-                if not dropped:
-                    break
+        now = self._context.clock.now()
+        today = tokyo_day(now)
+        async with (
+            self._context.database.read() as connection,
+            replica_batches.sweeping(connection) as is_alone,
+        ):
+            if not is_alone:
+                return
+            for generation, rows in await replica_batches.unswept(
+                connection, today=today, limit=SWEEP_BATCHES
+            ):
+                for first in range(1, rows + 1, SWEEP_ROWS):
+                    await replica_batches.drop_hidden(
+                        connection, generation, first=first, until=first + SWEEP_ROWS, today=today
+                    )
+                await replica_batches.swept(connection, generation, today=today)
+            while await replica_batches.drop_ended(connection, today=today, limit=SWEEP_ROWS):
+                pass
+            while await replica_batches.drop_refused(
+                connection, begun_before=now - ABANDONED_AFTER, limit=SWEEP_ROWS
+            ):
+                pass
 
     async def _header(self, lines: "_Lines", registration: Registration) -> BatchHeader:
         first = await lines.first()

@@ -1,6 +1,7 @@
 """Batches of replicas: received row by row, applied whole, swept behind."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, ClassVar, Final, LiteralString, NamedTuple
@@ -167,18 +168,34 @@ async def drop_refused(connection: Connection, *, begun_before: datetime, limit:
     return dropped
 
 
+# One worker sweeps at a time; the lock goes back with the connection at the latest.
+_LOCK: Final[LiteralString] = "SELECT pg_try_advisory_lock(5, 0)"
+_UNLOCK: Final[LiteralString] = "SELECT pg_advisory_unlock(5, 0)"
+
+
+@asynccontextmanager
+async def sweeping(connection: Connection) -> AsyncIterator[bool]:
+    """Tell whether this caller alone may sweep now, until the context ends."""
+    is_alone = bool(await connection.fetchval(_LOCK))
+    try:
+        yield is_alone
+    finally:
+        if is_alone:
+            await connection.execute(_UNLOCK)
+
+
 _UNSWEPT: Final[LiteralString] = """
-    SELECT generation FROM replica_batches
-     WHERE state = 'applied' AND NOT is_swept
+    SELECT generation, rows_put + rows_deleted + rows_refused AS rows FROM replica_batches
+     WHERE state = 'applied' AND NOT is_swept AND (swept_on IS NULL OR swept_on < $1)
      ORDER BY generation
-     LIMIT $1
+     LIMIT $2
 """
 
 
-async def unswept(connection: Connection, *, limit: int) -> list[int]:
-    """Return generations that may still hide older rows, the oldest first."""
-    rows = await connection.fetch(_UNSWEPT, limit)
-    return [row["generation"] for row in rows]
+async def unswept(connection: Connection, *, today: date, limit: int) -> list[tuple[int, int]]:
+    """Return generations that may hide older rows from today on, and how many lines they had."""
+    found = await connection.fetch(_UNSWEPT, today, limit)
+    return [(row["generation"], row["rows"]) for row in found]
 
 
 _DROP_HIDDEN: Final[LiteralString] = """
@@ -186,25 +203,32 @@ _DROP_HIDDEN: Final[LiteralString] = """
      WHERE ctid = ANY (ARRAY(
            SELECT o.ctid FROM replicas AS n
              JOIN replicas AS o USING (subject, term, record_key)
-            WHERE n.generation = $1 AND n.published_from <= $2
-              AND (o.generation, o.ordinal) < (n.generation, n.ordinal)
-            LIMIT $3))
+            WHERE n.generation = $1 AND n.ordinal >= $2 AND n.ordinal < $3
+              AND n.published_from <= $4
+              AND (o.generation, o.ordinal) < (n.generation, n.ordinal)))
 """
+
+
+async def drop_hidden(
+    connection: Connection, generation: int, *, first: int, until: int, today: date
+) -> None:
+    """Delete rows that these lines of a batch hide."""
+    await connection.execute(_DROP_HIDDEN, generation, first, until, today)
+
+
 # A row whose publication begins later hides the older ones from that day on.
 _SWEPT: Final[LiteralString] = """
-    UPDATE replica_batches AS b SET is_swept = true
+    UPDATE replica_batches AS b
+       SET swept_on = $2,
+           is_swept = NOT EXISTS (SELECT FROM replicas AS r
+                                   WHERE r.generation = $1 AND r.published_from > $2)
      WHERE b.generation = $1
-       AND NOT EXISTS (SELECT FROM replicas AS r
-                        WHERE r.generation = $1 AND r.published_from > $2)
 """
 
 
-async def drop_hidden(connection: Connection, generation: int, *, today: date, limit: int) -> int:
-    """Delete rows that rows of this generation hide; return how many."""
-    dropped = _count(await connection.execute(_DROP_HIDDEN, generation, today, limit))
-    if dropped < limit:
-        await connection.execute(_SWEPT, generation, today)
-    return dropped
+async def swept(connection: Connection, generation: int, *, today: date) -> None:
+    """Say that everything a batch hides today is deleted."""
+    await connection.execute(_SWEPT, generation, today)
 
 
 # The newest row of a record goes last: while it stands, it hides the ones before it, and those of

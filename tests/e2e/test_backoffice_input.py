@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.demo import cast
+from gateway.domain.scopes import INQUIRIES_WRITE
 from gateway.http.body import JSON
 from gateway.http.routes import Route
 from gateway.listeners.backoffice.app import ROUTES
@@ -226,3 +227,31 @@ async def test_a_route_of_another_listener_does_not_exist_here(
 ) -> None:
     for path in ("/v1/provisions", "/v1/deliveries", "/v1/holds", "/metrics", "/v1/session"):
         assert (await client.with_token(token, "POST", path, b"{}")).refusal == (404, "not-found")
+
+
+async def test_what_a_client_may_not_have_is_recorded_before_it_hears_of_it(
+    network: Network, people: People
+) -> None:
+    number = await people.add(organisations=(UNION, cast.NAGAOKA))
+    credentials = await a_client(
+        network, UNION, "curious", scopes=[INQUIRIES_WRITE], departments=["0000000000"]
+    )
+    context = network.gateway(UNION).context
+
+    async def refusals() -> int:
+        async with context.database.read() as connection:
+            count: int = await connection.fetchval(
+                "SELECT count(*) FROM log_entries WHERE kind = 'refusal'"
+            )
+            return count
+
+    async with raw_client(credentials) as raw:
+        token, before = await raw.token(), await refusals()
+        outside = await raw.with_token(
+            token, "POST", "/v1/inquiries", encode_json(an_inquiry(number.text))
+        )
+        scope = await raw.with_token(token, "GET", "/v1/inquiries")
+        malformed = await raw.with_token(token, "POST", "/v1/inquiries", b"{")
+
+    assert [outside.status, scope.status, malformed.status] == [403, 403, 400]
+    assert await refusals() == before + 2

@@ -285,3 +285,81 @@ async def test_a_client_supplies_and_sees_only_what_it_is_registered_for(
 
     assert outside.value.reason == "information"
     assert not isinstance(outside.value, GatewayRefusedError)
+
+
+async def test_the_sweep_ends_what_is_over_and_never_lets_the_older_come_back(
+    supplier: BackofficeClient, network: Network, today: date
+) -> None:
+    over, gone, ahead = a_number(), a_number(), a_number()
+    day = timedelta(days=1)
+    context = network.gateway(cast.NAGAOKA).context
+    await supplier.load_replicas(a_header(), [a_row(over), a_row(gone), a_row(ahead)])
+    await supplier.load_replicas(
+        a_header(),
+        [
+            a_row(over, published_until=today - day),
+            ReplicaRow(unified_number=gone, record_key="2026", deletion=True),
+            a_row(ahead, published_from=today + day, items={ITEM: 9}),
+        ],
+    )
+
+    for _ in range(2):
+        await LoadReplicas(context).sweep()
+    async with context.database.read() as connection:
+        left = {
+            number: await connection.fetchval(
+                "SELECT count(*) FROM replicas WHERE subject = $1",
+                context.vault.subject(UnifiedNumber.parse(number)),
+            )
+            for number in (over, gone, ahead)
+        }
+
+    assert left == {over: 0, gone: 0, ahead: 2}
+    assert [await items_of(supplier, one) for one in (over, gone)] == [[], []]
+    assert await items_of(supplier, ahead) == [{ITEM: 3500}]
+
+
+async def test_an_unfinished_older_batch_keeps_a_deletion_standing(
+    supplier: BackofficeClient, network: Network
+) -> None:
+    number = a_number()
+    context = network.gateway(cast.NAGAOKA).context
+    async with context.database.read() as connection:
+        await connection.execute(
+            "INSERT INTO replica_batches (batch_id, client_id, kind, term, layout, state)"
+            " VALUES ($1, 'slow', 'change', $2, '7.0', 'receiving')",
+            secrets.token_hex(16),
+            TAX,
+        )
+    await supplier.load_replicas(a_header(), [a_row(number)])
+    gone = ReplicaRow(unified_number=number, record_key="2026", deletion=True)
+    await supplier.load_replicas(a_header(kind="deletion"), [gone])
+
+    await LoadReplicas(context).sweep()
+    async with context.database.read() as connection:
+        kept = await connection.fetchval(
+            "SELECT count(*) FROM replicas WHERE subject = $1 AND is_deletion",
+            context.vault.subject(UnifiedNumber.parse(number)),
+        )
+        await connection.execute("DELETE FROM replica_batches WHERE client_id = 'slow'")
+
+    assert kept == 1
+
+
+async def test_a_batch_left_unfinished_ends_with_its_rows(
+    supplier: BackofficeClient, network: Network
+) -> None:
+    number = a_number()
+    context = network.gateway(cast.NAGAOKA).context
+    with pytest.raises(RequestInvalidError) as refused:
+        await supplier.load_replicas(a_header(rows=9), [a_row(number)])
+
+    await LoadReplicas(context).sweep()
+    async with context.database.read() as connection:
+        left = await connection.fetchval(
+            "SELECT count(*) FROM replicas WHERE subject = $1",
+            context.vault.subject(UnifiedNumber.parse(number)),
+        )
+
+    assert refused.value.reason == "row-count"
+    assert left == 0

@@ -5,8 +5,9 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from gateway.domain.scopes import require_scope
+from gateway.domain.scopes import InsufficientScopeError, require_scope
 from gateway.errors import NotAuthenticatedError
+from gateway.flows.client_refusals import ClientRefusals
 from gateway.flows.sign_in_clients import PresentedCertificate, SignInClients
 from gateway.http.peer import peer_certificate
 from gateway.http.routes import PUBLIC, Permission
@@ -27,7 +28,7 @@ class TokenMissingError(NotAuthenticatedError):
 
 
 def authenticate_clients(
-    sign_in: SignInClients,
+    sign_in: SignInClients, refusals: ClientRefusals
 ) -> Callable[[web.Request, Permission], Awaitable[Caller | None]]:
     """Return the authentication of the back-office listener; a permission is a scope."""
 
@@ -40,7 +41,11 @@ def authenticate_clients(
         held = await sign_in.signed_in(_bearer(request), certificate)
         scopes = held.token.scopes & held.client.scopes
         if permission != ANY_CLIENT:
-            require_scope(scopes, permission)
+            try:
+                require_scope(scopes, permission)
+            except InsufficientScopeError as error:
+                await refusals.record(held.client.registration, permission, error)
+                raise
         return Client(registration=held.client.registration, scopes=scopes)
 
     return authenticate

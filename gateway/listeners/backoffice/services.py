@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from gateway.domain.client import Registration
 from gateway.flows.acquire_codes import AcquireCodes
 from gateway.flows.change_codes import ChangeCodes
+from gateway.flows.client_refusals import ClientRefusals
 from gateway.flows.explain import Explain
 from gateway.flows.flags import Flags
 from gateway.flows.inquire import Inquire
@@ -23,6 +24,7 @@ class BackofficeServices:
     """The flows that back-office systems and the registry reach."""
 
     sign_in: SignInClients
+    refusals: ClientRefusals
     inquire: Inquire
     acquire: AcquireCodes
     change_codes: ChangeCodes

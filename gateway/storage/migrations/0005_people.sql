@@ -89,7 +89,8 @@ CREATE TABLE replica_batches (
     digest      bytea       CHECK (octet_length(digest) = 32),
     created_at  timestamptz NOT NULL DEFAULT now(),
     applied_at  timestamptz,
-    -- What this batch hides has been deleted.
+    -- What this batch hides was deleted up to this day; all of it, once no row begins later.
+    swept_on    date,
     is_swept    boolean     NOT NULL DEFAULT false,
     CHECK ((state = 'applied') = (applied_at IS NOT NULL)),
     CHECK ((state = 'refused') = (reason IS NOT NULL))
@@ -118,7 +119,7 @@ CREATE TABLE replicas (
     CHECK (published_from <= published_until),
     CHECK (is_deletion = (items_box IS NULL))
 );
-CREATE INDEX replicas_generation ON replicas (generation);
+CREATE INDEX replicas_generation ON replicas (generation, ordinal);
 CREATE INDEX replicas_ending ON replicas (published_until) WHERE published_until IS NOT NULL;
 CREATE INDEX replicas_deletions ON replicas (published_from) WHERE is_deletion;
 GRANT SELECT, INSERT, UPDATE, DELETE ON replicas TO sekisho_app;
