@@ -20,6 +20,7 @@ SOURCE: Final = "security-events"
 KINDS_MAX: Final = 1024
 """Peers times kinds that one minute keeps apart; the rest is counted under `other`."""
 OTHER: Final = "other"
+BATCH: Final = 256
 
 
 def refusal_of(
@@ -91,12 +92,21 @@ class SecurityEvents:
         now = self._context.clock.now()
         counts, self._counts = self._counts, Counter()
         since, self._since = self._since, now
-        drafts = [
-            self._draft(peer, kind, count, since, now)
-            for (peer, kind), count in sorted(counts.items())
-        ]
-        for start in range(0, len(drafts), 256):
-            await record_refusals(self._context, drafts[start : start + 256], source=SOURCE)
+        events = sorted(counts.items())
+        try:
+            for start in range(0, len(events), BATCH):
+                batch = events[start : start + BATCH]
+                drafts = [
+                    self._draft(peer, kind, count, since, now) for (peer, kind), count in batch
+                ]
+                await record_refusals(self._context, drafts, source=SOURCE)
+                for key, _ in batch:
+                    del counts[key]
+        except Exception:
+            # What is not on record yet goes into the next minute's entries.
+            self._counts.update(counts)
+            self._since = since
+            raise
 
     def _draft(self, peer: str, kind: str, count: int, since: datetime, until: datetime) -> Draft:
         return Draft(

@@ -7,6 +7,7 @@ import pytest
 from gateway.demo import cast
 from gateway.storage.embedded import EmbeddedPostgres
 from tests.conftest import _create, _execute, _numbers
+from tests.e2e.adversary.rogue import Rogue
 from tests.e2e.parties import Network, NewDatabase, whole_network
 from tests.e2e.people import People
 from tests.e2e.resilience.scene import Scene
@@ -58,3 +59,10 @@ def people(network: Network) -> People:
 @pytest.fixture
 def scene(network: Network, people: People, clock: WorldClock) -> Scene:
     return Scene(network=network, people=people, clock=clock)
+
+
+@pytest.fixture
+async def rogue(scene: Scene) -> AsyncIterator[Rogue]:
+    """The inquirer's hand on its own permits: it presents them when and where the test says."""
+    async with Rogue.of(scene.network, scene.people, cast.GUNMA_UNION) as union:
+        yield union

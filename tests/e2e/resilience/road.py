@@ -44,6 +44,8 @@ class Road:
     requests: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    url: str = ""
+    """Where it leads to."""
 
     def next(self, path: str, *fates: Fate) -> None:
         """Say what becomes of the next messages on this path; whatever follows passes."""
@@ -63,7 +65,7 @@ class Road:
 async def road(network: Network, sender: Context, *, to: str) -> AsyncIterator[Road]:
     """Let everything that `sender` sends to a party go this way until the context ends."""
     way, port, directory = Road(), free_port(), sender.trust.directory
-    url = directory.organisation(to).url
+    way.url = directory.organisation(to).url
     tls = network_client_context(sender.trust.keys.network_certificate, directory.certificates(to))
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=tls), auto_decompress=False
@@ -75,7 +77,7 @@ async def road(network: Network, sender: Context, *, to: str) -> AsyncIterator[R
             fate = fates.popleft() if fates else Fate.PASS
             body, answer = await request.read(), None
             if fate not in UNDELIVERED:
-                answer = await _forwarded(session, request, url, body)
+                answer = await _forwarded(session, request, way.url, body)
                 way.answers[request.path].append(answer.body or b"")  # type: ignore[arg-type]  # ours
             if fate in STOPPED:
                 way.stopped.set()
@@ -94,7 +96,7 @@ async def road(network: Network, sender: Context, *, to: str) -> AsyncIterator[R
         peers = sender.peers
         route_of = peers._route_of
         peers._route_of = lambda name: (
-            replace(route_of(name), url=f"https://{HOST}:{port}", version=(port, url))
+            replace(route_of(name), url=f"https://{HOST}:{port}", version=port)
             if name == to
             else route_of(name)
         )

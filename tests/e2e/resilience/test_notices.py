@@ -1,23 +1,14 @@
 """The core's notices: evidence of what was permitted and never asked for (命令85 41①③)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import msgspec
-import pytest
 
 from gateway.demo import cast
 from gateway.flows.notices import Notices
 from tests.e2e.adversary.rogue import Permitted, Rogue
 from tests.e2e.resilience.scene import Scene, later
-
-
-@pytest.fixture
-async def rogue(scene: Scene) -> AsyncIterator[Rogue]:
-    """The inquirer's hand on its own permits: it presents them when the test says."""
-    async with Rogue.of(scene.network, scene.people, cast.GUNMA_UNION) as union:
-        yield union
 
 
 async def kept(scene: Scene, permit_id: str) -> str | None:

@@ -1,68 +1,14 @@
 """Two workers of one organisation over one database: what must be once is once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import pytest
-
-from gateway.app.gateway_role import Gateway
-from gateway.app.listener import Listener
 from gateway.demo import cast
 from gateway.flows.record_types import Draft, new_id
-from gateway.flows.statements import received
-from gateway.records.entry import parse_entry
-from gateway.records.kinds import Provision
 from gateway.storage.switches import SwitchSet
-from gateway.wire.codec import decode_json, encode_json
-from gateway.wire.network import ProvisionsAnswer, ProvisionsRequest
 from tests.e2e.adversary.rogue import Permitted, Rogue
-from tests.e2e.parties import HOST
-from tests.e2e.resilience.scene import PROVISIONS, Scene
+from tests.e2e.resilience.presenting import first_port, present, said, sealed_bytes, serving
+from tests.e2e.resilience.scene import Scene
 from tests.e2e.test_exchange import TAX
-
-
-@pytest.fixture
-async def rogue(scene: Scene) -> AsyncIterator[Rogue]:
-    """The inquirer's hand on its own permits: it presents them where the test says."""
-    async with Rogue.of(scene.network, scene.people, cast.GUNMA_UNION) as union:
-        yield union
-
-
-@asynccontextmanager
-async def serving(gateway: Gateway) -> AsyncIterator[int]:
-    """Serve the network listener of another worker on a port of its own."""
-    spec = next(one for one in gateway.role.listeners if one.name == "network")
-    listener = Listener(spec, port=0, drain_s=1.0)
-    await listener.start()
-    try:
-        yield listener.address[1]
-    finally:
-        await listener.stop()
-
-
-async def present(rogue: Rogue, request: ProvisionsRequest, port: int) -> ProvisionsAnswer:
-    """Bring a message to whichever worker listens on this port."""
-    async with rogue.session.post(
-        f"https://{HOST}:{port}{PROVISIONS}",
-        data=encode_json(request),
-        headers={"Content-Type": "application/json"},
-        ssl=rogue.client_context(cast.NAGAOKA),
-    ) as response:
-        raw = await response.read()
-        assert response.status == 200, raw
-    return decode_json(raw, ProvisionsAnswer)
-
-
-def said(rogue: Rogue, answer: ProvisionsAnswer) -> tuple[bytes, Provision]:
-    """Return the verified entry of the one answer."""
-    statements = received(rogue.context.trust, answer.groups, sender=cast.NAGAOKA)
-    result = answer.results[0].result
-    assert result is not None, answer.results[0].problem
-    statement = statements.at(result.group, result.index)
-    public = parse_entry(statement.entry.raw).public
-    assert isinstance(public, Provision)
-    return statement.entry.raw, public
 
 
 async def outcome(rogue: Rogue, permitted: Permitted, port: int) -> str:
@@ -86,11 +32,6 @@ async def test_workers_write_slots_of_their_own_and_both_serve(scene: Scene, rog
     assert answers[1].slot == other.context.writer.slot != answers[0].slot
 
 
-def first_port(scene: Scene) -> int:
-    url = scene.union.context.trust.directory.organisation(cast.NAGAOKA).url
-    return int(url.rpartition(":")[2])
-
-
 async def test_one_permit_at_two_workers_at_once_is_used_once_and_answered_with_one_voice(
     scene: Scene, rogue: Rogue
 ) -> None:
@@ -108,13 +49,6 @@ async def test_one_permit_at_two_workers_at_once_is_used_once_and_answered_with_
     assert said(rogue, first)[0] == said(rogue, second)[0]
     assert sealed_bytes(first) == sealed_bytes(second)
     assert await scene.count(cast.NAGAOKA, permitted.permit_id, "provision", "refusal") == [1, 0]
-
-
-def sealed_bytes(answer: ProvisionsAnswer) -> tuple[object, ...]:
-    result = answer.results[0].result
-    assert result is not None
-    assert result.sealed is not None
-    return result.sealed.n, result.sealed.ct, answer.keys[result.sealed.key]
 
 
 async def test_a_switch_thrown_at_one_worker_binds_the_other(scene: Scene, rogue: Rogue) -> None:
