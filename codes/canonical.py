@@ -92,13 +92,18 @@ def instant(moment: datetime) -> str:
 
 
 def parse_instant(text: str) -> datetime:
-    """Return the UTC moment written by `instant`, or raise `MalformedError`."""
+    """Return the UTC moment written by `instant`, or raise `MalformedError`.
+
+    A moment that has no day in Tokyo any more (the last hours of the year 9999) is none.
+    """
     if not _INSTANT.fullmatch(text):
         raise MalformedError("instant", "expected YYYY-MM-DDThh:mm:ss.mmmZ")
     try:
-        return datetime.fromisoformat(text)
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+        moment.astimezone(TOKYO)
+    except (ValueError, OverflowError):
         raise MalformedError("instant", "no such day or time") from None
+    return moment
 
 
 def tokyo_day(moment: datetime) -> date:
