@@ -8,6 +8,7 @@ from pathlib import Path
 from codes.canonical import tokyo_day
 from gateway.app.backoffice import make_backoffice
 from gateway.app.floor import DirectoryPoll, laid_floor, network_tls
+from gateway.app.limits import limit_by_organisation
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.app.staff import make_staff
 from gateway.errors import ConfigurationError
@@ -235,7 +236,12 @@ def _listeners(worker: WorkerContext, context: Context, flows: Flows) -> tuple[L
     return (
         ListenerSpec(
             name="network",
-            application=network.build(services, context.trust, version=worker.version),
+            application=network.build(
+                services,
+                context.trust,
+                version=worker.version,
+                limit=limit_by_organisation(settings.network.limits, worker.clock),
+            ),
             host=settings.network.host,
             limits=settings.network.limits,
             tls=network_tls(context.trust),

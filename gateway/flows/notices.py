@@ -10,10 +10,14 @@ from typing import Final
 import msgspec
 import structlog
 
-from codes.canonical import instant, parse_instant, tokyo_day
+from codes.canonical import parse_instant, tokyo_day
+from codes.errors import CodesError
+from gateway.errors import InvalidBodyError, SekishoError
 from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns
 from gateway.flows.sealed import SealedInvalidError
+from gateway.records.entry import check_members
+from gateway.records.errors import RecordsError
 from gateway.storage import notices, provisions
 from gateway.storage.effects import Effect
 from gateway.storage.notices import NoticeLapsed, NoticeNotified, NoticeRow
@@ -41,22 +45,21 @@ class Notices:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def take(self, request: NoticesRequest) -> list[Acknowledged]:
+    async def take(self, request: NoticesRequest) -> list[Acknowledged | SekishoError]:
         """Keep what the core tells; permits that were presented already need no notice."""
+        read = [self._row_or_not(item, request.keys) for item in request.items]
+        rows = [row for row in read if isinstance(row, NoticeRow)]
         async with self._context.database.read() as connection:
             met = await provisions.find(
-                connection,
-                [
-                    (tokyo_day(parse_instant(item.request_expires)), item.permit_id)
-                    for item in request.items
-                ],
+                connection, [(tokyo_day(row.request_expires), row.permit_id) for row in rows]
             )
-            rows = [
-                self._row(item, request.keys) for item in request.items if item.permit_id not in met
-            ]
-            if rows:
-                await notices.keep(connection, rows)
-        return [Acknowledged(permit_id=item.permit_id) for item in request.items]
+            unmet = [row for row in rows if row.permit_id not in met]
+            if unmet:
+                await notices.keep(connection, unmet)
+        return [
+            Acknowledged(permit_id=row.permit_id) if isinstance(row, NoticeRow) else row
+            for row in read
+        ]
 
     async def turn(self) -> None:
         """Record what was not presented in its time, and what has lapsed."""
@@ -68,10 +71,18 @@ class Notices:
         await self._record(unmet, "notified")
         await self._record(expired, "lapsed")
 
-    def _row(self, item: Notice, keys: list[Key]) -> NoticeRow:
+    def _row_or_not(self, item: Notice, keys: list[Key]) -> NoticeRow | SekishoError:
+        """Return the row of a notice, or why it is none: what is kept must be recordable later."""
         if item.code.key >= len(keys):
-            raise SealedInvalidError("notice: no such key", reason="no-such-key")
-        year = parse_instant(item.requested_at).year
+            return SealedInvalidError("notice: no such key", reason="no-such-key")
+        try:
+            check_members("notified", _members(item))
+            return self._row(item, keys)
+        except (CodesError, RecordsError):
+            return InvalidBodyError("notice: no entry could say this")
+
+    def _row(self, item: Notice, keys: list[Key]) -> NoticeRow:
+        year = self._context.clock.now().year
         kept = KeptNotice(notice=item, key=keys[item.code.key])
         return NoticeRow(
             permit_id=item.permit_id,
@@ -108,24 +119,7 @@ class Notices:
         )
         return Draft(
             kind=kind,
-            members={
-                "permit_id": row.permit_id,
-                "inquirer": row.inquirer,
-                "requested_at": instant(row.requested_at),
-                "inquirer_body": notice.inquirer_body,
-                "provider_body": notice.provider_body,
-                "department": notice.department,
-                "affair": notice.affair,
-                "procedure": notice.procedure,
-                "citation": notice.citation,
-                "information": {
-                    "term": notice.term,
-                    "scope": notice.scope,
-                    "items": list(notice.items),
-                },
-                "law_day": notice.law_day,
-                "non_disclosure": notice.non_disclosure,
-            },
+            members=_members(notice),
             private={"notice": msgspec.to_builtins(notice)},
             search=SearchColumns(
                 outcome=kind,
@@ -136,3 +130,25 @@ class Notices:
             ),
             effects=(effect,),
         )
+
+
+def _members(notice: Notice) -> dict[str, object]:
+    """Return what the record says of a permit that did not come (法23①)."""
+    return {
+        "permit_id": notice.permit_id,
+        "inquirer": notice.inquirer,
+        "requested_at": notice.requested_at,
+        "inquirer_body": notice.inquirer_body,
+        "provider_body": notice.provider_body,
+        "department": notice.department,
+        "affair": notice.affair,
+        "procedure": notice.procedure,
+        "citation": notice.citation,
+        "information": {
+            "term": notice.term,
+            "scope": notice.scope,
+            "items": list(notice.items),
+        },
+        "law_day": notice.law_day,
+        "non_disclosure": notice.non_disclosure,
+    }

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from certs.terms import ITEMS_MAX as INFORMATION_ITEMS_MAX
 from gateway.wire.fields import (
     END,
     ENTRY_CHARACTERS_MAX,
@@ -21,11 +22,13 @@ from gateway.wire.fields import (
     TOKENS_MAX,
     Base64Url,
     Count,
+    Day,
     Hex32,
     Hex64,
     Instant,
     Mark,
     Message,
+    Name,
     Organisation,
     Position,
     Slug,
@@ -257,16 +260,16 @@ class Notice(Message, frozen=True):
 
     permit_id: Hex32
     inquirer: Organisation
-    inquirer_body: str
-    provider_body: str
-    department: str
-    affair: str
-    procedure: str
-    citation: str
-    term: str
-    scope: str
-    items: list[str]
-    law_day: str
+    inquirer_body: Name
+    provider_body: Name
+    department: Name
+    affair: Name
+    procedure: Name
+    citation: Name
+    term: Name
+    scope: Name
+    items: Annotated[list[Name], msgspec.Meta(max_length=INFORMATION_ITEMS_MAX)]
+    law_day: Day
     requested_at: Instant
     token_expires: Instant
     request_expires: Instant

@@ -3,20 +3,23 @@
 from aiohttp import web
 
 from gateway.flows.trust import Trust
-from gateway.http.application import build_application
-from gateway.http.members import authenticate_members
+from gateway.http.application import Limit, build_application
+from gateway.http.members import Member, authenticate_members
 from gateway.listeners.network import codes, evidence, exchange
 from gateway.listeners.network.services import LISTENER, NetworkServices
 
 ROUTES = (*exchange.ROUTES, *codes.ROUTES, *evidence.ROUTES)
 
 
-def build(services: NetworkServices, trust: Trust, *, version: str) -> web.Application:
-    """Return the application of the network listener."""
+def build(
+    services: NetworkServices, trust: Trust, *, version: str, limit: Limit[Member | None]
+) -> web.Application:
+    """Return the application of the network listener; `limit` counts each member's requests."""
     return build_application(
         ROUTES,
         listener=LISTENER,
         version=version,
         services=services,
         authenticate=authenticate_members(trust),
+        limit=limit,
     )

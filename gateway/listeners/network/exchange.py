@@ -1,6 +1,6 @@
 """Network zone: permits presented to us as provider, answers delivered to us as inquirer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -11,6 +11,7 @@ from gateway.http.members import CORE_ONLY, GATEWAY_ONLY, Member
 from gateway.http.routes import Call, Route
 from gateway.listeners.network.services import LISTENER, NetworkServices
 from gateway.wire.network import (
+    Acknowledged,
     AcknowledgedAnswer,
     AcknowledgedResult,
     DeliveriesRequest,
@@ -53,6 +54,16 @@ async def deliveries(call: NetworkCall, body: DeliveriesRequest) -> Acknowledged
     """Take in held answers that people released or refused; acknowledged after commit."""
     with noise_noted(call):
         answers = await call.services.deliveries.take(call.caller.organisation, body)
+    return acknowledged(answers)
+
+
+async def notices(call: NetworkCall, body: NoticesRequest) -> AcknowledgedAnswer:
+    """Take in the core's notices of permits granted (法21②)."""
+    return acknowledged(await call.services.notices.take(body))
+
+
+def acknowledged(answers: Sequence[Acknowledged | SekishoError]) -> AcknowledgedAnswer:
+    """Return what was taken in and what was not, item by item."""
     return AcknowledgedAnswer(
         results=[
             AcknowledgedResult(problem=item_problem(answer, listener=LISTENER))
@@ -61,12 +72,6 @@ async def deliveries(call: NetworkCall, body: DeliveriesRequest) -> Acknowledged
             for answer in answers
         ]
     )
-
-
-async def notices(call: NetworkCall, body: NoticesRequest) -> AcknowledgedAnswer:
-    """Take in the core's notices of permits granted (法21②)."""
-    answers = await call.services.notices.take(body)
-    return AcknowledgedAnswer(results=[AcknowledgedResult(result=answer) for answer in answers])
 
 
 ROUTES = (
