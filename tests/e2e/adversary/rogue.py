@@ -203,11 +203,25 @@ class Rogue:
     ) -> Reply:
         """Send any bytes at all to a member, over its own TLS with our certificate."""
         raw = body if isinstance(body, bytes) else encode_json(body)
+        return await self.send("POST", to, path, raw, headers=headers, context=context)
+
+    async def send(
+        self,
+        method: str,
+        to: str,
+        path: str,
+        raw: bytes | None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> Reply:
+        """Send any request at all to a member."""
         url = self.context.trust.directory.organisation(to).url + path
-        async with self.session.post(
+        async with self.session.request(
+            method,
             url,
-            data=io.BytesIO(raw),
-            headers=headers or {"Content-Type": "application/json"},
+            data=None if raw is None else io.BytesIO(raw),
+            headers=headers or ({"Content-Type": "application/json"} if raw is not None else {}),
             ssl=context or self.client_context(to),
             allow_redirects=False,
         ) as response:

@@ -38,10 +38,7 @@ class NetworkRoute:
 def network_routes(network: Network, *parties: str) -> Iterator[NetworkRoute]:
     """Yield what these parties answer members of the network."""
     for party in parties:
-        listener = next(
-            spec for spec in network.parties[party].role.listeners if spec.name == "network"
-        )
-        document = _document(listener.application)
+        document = documents(network, party)
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 body = operation.get("requestBody", {}).get("content", {})
@@ -56,6 +53,14 @@ def network_routes(network: Network, *parties: str) -> Iterator[NetworkRoute]:
                 )
 
 
+def documents(network: Network, party: str) -> dict[str, Any]:
+    """Return the OpenAPI document of a party's network listener."""
+    listener = next(
+        spec for spec in network.parties[party].role.listeners if spec.name == "network"
+    )
+    return _document(listener.application)
+
+
 def certificate_of(network: Network, name: str) -> CertificateFiles:
     """Return certificate and key of any member, also of one that does not run."""
     return certificate_files(
@@ -63,10 +68,10 @@ def certificate_of(network: Network, name: str) -> CertificateFiles:
     )
 
 
-def _document(application: Any) -> Mapping[str, Any]:
+def _document(application: Any) -> dict[str, Any]:
     for route in application.router.routes():
         for cell in getattr(route.handler, "__closure__", None) or ():
             if isinstance(cell.cell_contents, bytes):
-                document: Mapping[str, Any] = msgspec.json.decode(cell.cell_contents)
+                document: dict[str, Any] = msgspec.json.decode(cell.cell_contents)
                 return document
     raise AssertionError("no OpenAPI document")

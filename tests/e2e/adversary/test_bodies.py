@@ -1,12 +1,15 @@
 """Bodies that no reader should have to guess at: refused by name on every route that takes one."""
 
 import json
+from collections import OrderedDict
 
 import msgspec
 import pytest
 
 from codes.canonical import b64
 from gateway.demo import cast
+from gateway.http.application import Endpoint
+from gateway.http.limits import TokenBuckets
 from gateway.wire.codec import encode_json
 from gateway.wire.fields import BODY_BYTES_MAX
 from tests.e2e.adversary.rogue import PROVISIONS, Rogue, adds
@@ -167,3 +170,32 @@ async def test_what_was_sent_is_never_repeated(union: Rogue) -> None:
     assert reply.status == 422
     assert secret.encode() not in reply.body
     assert secret not in str(reply.headers)
+
+
+async def test_a_member_who_asks_too_often_is_put_off_and_nobody_else(
+    network: Network, union: Rogue, immigration: Rogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = next(
+        spec for spec in network.parties[cast.NAGAOKA].role.listeners if spec.name == "network"
+    )
+    endpoints = [
+        getattr(route.handler, "__self__", None) for route in listener.application.router.routes()
+    ]
+    limit = next(one._limit for one in endpoints if isinstance(one, Endpoint))
+    assert limit is not None
+    buckets = next(
+        cell.cell_contents
+        for cell in limit.__closure__ or ()
+        if isinstance(cell.cell_contents, TokenBuckets)
+    )
+    with monkeypatch.context() as hurried:
+        hurried.setattr(buckets, "_per_s", 0.001)
+        hurried.setattr(buckets, "_burst", 1)
+        hurried.setattr(buckets, "_buckets", OrderedDict())
+        first, refused = [await union.post(cast.NAGAOKA, PROVISIONS, b"{}") for _ in range(2)]
+        other = await immigration.post(cast.NAGAOKA, PROVISIONS, b"{}")
+
+    assert first.refusal == (422, "invalid-body", None)
+    assert refused.refusal == (429, "too-many-requests", None)
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert other.refusal == (422, "invalid-body", None)
