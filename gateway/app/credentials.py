@@ -35,6 +35,18 @@ class IssuedCredentials:
     certificate: ClientCertificate
     proof: dict[str, str] = field(repr=False)
 
+    def discard(self) -> None:
+        """Take everything away again: the gateway does not know the client."""
+        files = self.certificate.files
+        for path in (
+            self.file,
+            files.certificate,
+            files.key,
+            self.file.with_name(ASSERTION_KEY),
+            self.file.with_name(CA_FILE),
+        ):
+            path.unlink(missing_ok=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:

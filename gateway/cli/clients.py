@@ -115,12 +115,15 @@ def add(
             with_secret=secret,
         )
         arguments |= {"certificate_uri": issued.certificate.uri, "proof": issued.proof}
-    elif credentials is None and public_key is not None and certificate_uri is not None:
+        code = _tell(settings, "clients-add", arguments, json=json)
+        if code is not ExitCode.DONE:
+            issued.discard()
+        return code
+    if credentials is None and public_key is not None and certificate_uri is not None:
         proof = {"algorithm": algorithm.value, "public_key": _read(public_key)}
         arguments |= {"certificate_uri": certificate_uri, "proof": proof}
-    else:
-        raise ConfigurationError("give --credentials, or --public-key with --certificate-uri")
-    return _tell(settings, "clients-add", arguments, json=json)
+        return _tell(settings, "clients-add", arguments, json=json)
+    raise ConfigurationError("give --credentials, or --public-key with --certificate-uri")
 
 
 @app.command(name="list")

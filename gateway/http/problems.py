@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.errors import (
+    NotAuthenticatedError,
     SekishoError,
     TooManyRequestsError,
     UnavailableError,
@@ -13,6 +14,12 @@ from gateway.errors import (
 from gateway.wire.problems import PROBLEM_JSON, PROBLEM_TYPES, ProblemType
 
 # The catalogue says all a caller needs; operators find the message by the request id.
+_BEARER: Final = "Bearer"
+# How a bearer token is asked for again (RFC 6750 §3.1).
+_CHALLENGES: Final = {
+    "token-invalid": 'Bearer error="invalid_token"',
+    "insufficient-scope": 'Bearer error="insufficient_scope"',
+}
 _RESERVED: Final = frozenset({"type", "title", "status", "detail", "request_id"})
 
 
@@ -50,4 +57,6 @@ def problem_response(error: SekishoError, *, request_id: str | None = None) -> w
     )
     if isinstance(error, UnavailableError | TooManyRequestsError):
         response.headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, NotAuthenticatedError) or error.problem in _CHALLENGES:
+        response.headers["WWW-Authenticate"] = _CHALLENGES.get(error.problem, _BEARER)
     return response

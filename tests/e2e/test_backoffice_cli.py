@@ -218,3 +218,4 @@ async def test_an_unknown_scope_is_a_matter_of_usage(config: Path, tmp_path: Pat
     )
 
     assert added.code == ExitCode.USAGE
+    assert list((tmp_path / "odd").iterdir()) == []

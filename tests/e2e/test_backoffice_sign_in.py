@@ -205,6 +205,7 @@ async def test_without_one_good_token_nobody_comes_in(
     reply = await client.send("GET", INQUIRIES, headers=headers)
 
     assert reply.refusal == (401, type_)
+    assert reply.headers["WWW-Authenticate"].startswith("Bearer")
 
 
 async def test_a_token_ends(network: Network, client: RawClient) -> None:
