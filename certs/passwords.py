@@ -6,6 +6,7 @@ Limits of attempts and second use of a one-time password are the caller's: it ge
 import hmac
 import os
 import re
+import threading
 import unicodedata
 from base64 import b32decode, b32encode
 from datetime import datetime
@@ -32,6 +33,9 @@ _LANES: Final = 4
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
 _OURS: Final = f"$argon2id$v=19$m={_MEMORY_KIB},t={_PASSES},p={_LANES}$"
+# OpenSSL shares as many threads as there are cores among all derivations of a process; two at once
+# each take some, wait for the rest, and never end (tried with OpenSSL of cryptography 50).
+_ONE_AT_A_TIME: Final = threading.Lock()
 # A stored string decides how much work a log-in costs, so its numbers are bounded.
 _PHC: Final = re.compile(
     r"\$argon2id\$v=19\$m=[1-9]\d{0,5},t=[1-9]\d?,p=[1-9]\d?\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+",
@@ -48,13 +52,15 @@ def hash_password(password: str) -> str:
     normal = unicodedata.normalize("NFKC", password)
     if len(normal) < PASSWORD_CHARACTERS_MIN:
         raise PasswordError("password-too-short", f"at least {PASSWORD_CHARACTERS_MIN}")
-    return Argon2id(
+    argon2 = Argon2id(
         salt=os.urandom(_SALT_BYTES),
         length=_HASH_BYTES,
         iterations=_PASSES,
         lanes=_LANES,
         memory_cost=_MEMORY_KIB,
-    ).derive_phc_encoded(_encode(normal))
+    )
+    with _ONE_AT_A_TIME:
+        return argon2.derive_phc_encoded(_encode(normal))
 
 
 def verify_password(password: str, stored: str | None) -> None:
@@ -69,7 +75,8 @@ def verify_password(password: str, stored: str | None) -> None:
     if not _PHC.fullmatch(phc):
         raise PasswordError("stored-password-malformed")
     try:
-        Argon2id.verify_phc_encoded(_encode(normal), phc)
+        with _ONE_AT_A_TIME:
+            Argon2id.verify_phc_encoded(_encode(normal), phc)
         fits = stored is not None
     except InvalidKey:
         fits = False

@@ -35,8 +35,8 @@ SOURCE: Final = "staff"
 ACCOUNT_ATTEMPTS_FREE: Final = 5
 ADDRESS_ATTEMPTS_FREE: Final = 30
 BACK_OFF: Final = BackOff(first_s=15.0, longest_s=900.0, forget=timedelta(hours=24))
-HASHES_AT_ONCE: Final = 2
-"""Each costs 64 MiB while it runs (RFC 9106)."""
+HASHES_AT_ONCE: Final = 1
+"""Each takes 64 MiB and all cores while it runs (RFC 9106); two would only wait for each other."""
 HASHES_WAITING_MAX: Final = 16
 USED_EVERY: Final = timedelta(seconds=60)
 _ATTEMPTS: Final = "staff_attempts"
@@ -191,7 +191,7 @@ class SignInStaff:
 
 
 class PasswordDoor:
-    """Works passwords out in threads, a few at a time: each takes 64 MiB and some 0.1 s."""
+    """Works passwords out in a thread, one after another, so many waiting and no more."""
 
     def __init__(self) -> None:
         self._places = asyncio.Semaphore(HASHES_AT_ONCE)

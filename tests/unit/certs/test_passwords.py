@@ -1,3 +1,5 @@
+import contextlib
+import threading
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from urllib.parse import parse_qs, urlparse
@@ -166,3 +168,20 @@ def test_a_secret_that_cannot_be_one_is_refused() -> None:
 
 def test_a_second_factor_prints_masked() -> None:
     assert repr(Totp(SECRET_SHA1)) == "Totp(SHA1, masked)"
+
+
+def test_passwords_worked_out_at_once_all_come_to_an_end() -> None:
+    """Two derivations at once share OpenSSL's threads, and would wait for each other for ever."""
+    tries = [threading.Thread(target=_try, daemon=True) for _ in range(4)]
+
+    for one in tries:
+        one.start()
+    for one in tries:
+        one.join(timeout=30)
+
+    assert not any(one.is_alive() for one in tries)
+
+
+def _try() -> None:
+    with contextlib.suppress(PasswordError):
+        verify_password("not the password", None)
