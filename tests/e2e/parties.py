@@ -20,6 +20,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.demo import cast
 from gateway.settings import Settings, listener_addresses, parse_settings
 from gateway.storage.database import Database
+from policies.allow_list import AllowList
 
 HOST = "127.0.0.1"
 NewDatabase = Callable[[], Awaitable[str]]
@@ -111,12 +112,14 @@ async def whole_network(
     *,
     clock: Clock | None = None,
     law_day: date | None = cast.LAW_DAY,
+    allow_list: AllowList | None = None,
     gateways: Sequence[str] = cast.GATEWAYS,
     runs: Runs = everything,
 ) -> AsyncIterator[Network]:
     """Everybody of the demonstration, up and running until the context ends.
 
     `clock` is everybody's; without a `law_day` the law is that of the clock's day in Tokyo.
+    `allow_list` takes the place of the real table.
     Only these `gateways` are there, and only the background tasks that `runs` names.
     """
     clock = clock or SystemClock()
@@ -127,7 +130,7 @@ async def whole_network(
         init_network(
             cast.network_spec(ports, environment="test", law_day=law_day),
             folder / "network",
-            allow_list=cast.allow_list().to_document(),
+            allow_list=(allow_list or cast.allow_list()).to_document(),
             now=clock.now(),
         )
         parties: dict[str, Party] = {}
