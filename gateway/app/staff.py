@@ -15,7 +15,9 @@ from gateway.errors import ConfigurationError, InvalidRequestError
 from gateway.flows.context import Context
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.export_records import ExportRecords
+from gateway.flows.flags import Flags
 from gateway.flows.release import Release
+from gateway.flows.review_flags import ReviewFlags
 from gateway.flows.review_holds import ReviewHolds
 from gateway.flows.review_records import ReviewRecords
 from gateway.flows.sign_in_staff import PasswordDoor, SignInStaff
@@ -51,11 +53,14 @@ def make_staff(worker: WorkerContext, context: Context, *, release: Release) -> 
     if settings is None:
         raise ConfigurationError("role gateway: no staff listener")
     events, door = SecurityEvents(context, listener=LISTENER), PasswordDoor()
+    flags = Flags(context)
     services = StaffServices(
         sign_in=SignInStaff(context, events, door),
         accounts=StaffAccounts(context, door),
         release=release,
         review_holds=ReviewHolds(context, release),
+        flags=flags,
+        review_flags=ReviewFlags(context, flags),
         switches=SwitchMeasures(context),
         records=ReviewRecords(context),
         export=ExportRecords(context),

@@ -86,6 +86,12 @@ class FlagLookup(Message, frozen=True):
         return "FlagLookup(masked)"
 
 
+class FlagLifting(Message, frozen=True):
+    """Why a flag is lifted."""
+
+    reason: Words
+
+
 class Flag(Message, frozen=True):
     """One flag."""
 

@@ -10,12 +10,18 @@ from aiohttp import web
 from gateway.clock import Clock
 from gateway.http.application import build_application
 from gateway.http.limits import rate_limit
-from gateway.listeners.staff import accounts, holds, records, switches
+from gateway.listeners.staff import accounts, flags, holds, records, switches
 from gateway.listeners.staff.identity import authenticate_staff, bucket_of
 from gateway.listeners.staff.services import LISTENER, StaffServices
 from gateway.settings import HttpLimits
 
-ROUTES: Final = (*accounts.ROUTES, *holds.ROUTES, *switches.ROUTES, *records.ROUTES)
+ROUTES: Final = (
+    *accounts.ROUTES,
+    *holds.ROUTES,
+    *flags.ROUTES,
+    *switches.ROUTES,
+    *records.ROUTES,
+)
 
 
 def build(

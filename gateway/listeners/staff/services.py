@@ -6,7 +6,9 @@ from typing import Final, TypeAlias
 from gateway.domain.staff import Staff
 from gateway.errors import NotAuthenticatedError
 from gateway.flows.export_records import ExportRecords
+from gateway.flows.flags import Flags
 from gateway.flows.release import Release
+from gateway.flows.review_flags import ReviewFlags
 from gateway.flows.review_holds import ReviewHolds
 from gateway.flows.review_records import ReviewRecords
 from gateway.flows.sign_in_staff import SignInStaff
@@ -25,6 +27,8 @@ class StaffServices:
     accounts: StaffAccounts
     release: Release
     review_holds: ReviewHolds
+    flags: Flags
+    review_flags: ReviewFlags
     switches: SwitchMeasures
     records: ReviewRecords
     export: ExportRecords
