@@ -9,6 +9,7 @@ from aiohttp import web
 from certs.errors import CertsError
 from gateway.errors import NotPermittedError
 from gateway.flows.trust import Trust
+from gateway.http.connections import LimitedHandler
 from gateway.http.peer import peer_certificate
 from gateway.http.routes import PUBLIC, Permission
 
@@ -59,7 +60,8 @@ def authenticate_members(
             organisation = trust.directory.organisation_by_certificate(certificate.sha256)
         except CertsError:
             # Removed since the handshake: this connection ends with this answer.
-            request.protocol.force_close()
+            if isinstance(request.protocol, LimitedHandler):
+                request.protocol.retire()
             raise UnknownMemberError("certificate: nobody's") from None
         wanted = _ROLES.get(permission)
         if wanted is not None and organisation.role != wanted:
