@@ -7,6 +7,7 @@ import pytest
 from gateway.demo import cast
 from gateway.storage.embedded import EmbeddedPostgres
 from tests.conftest import _create, _execute, _numbers
+from tests.e2e.adversary.night import Night, around_midnight
 from tests.e2e.adversary.rogue import Rogue
 from tests.e2e.parties import Network, NewDatabase, whole_network
 from tests.e2e.people import People
@@ -68,3 +69,10 @@ async def core(network: Network, people: People) -> AsyncIterator[Rogue]:
     """The core's keys, log and certificate in the hands of the test."""
     async with Rogue.of(network, people, cast.CORE) as rogue:
         yield rogue
+
+
+@pytest.fixture(scope="session")
+async def night(new_database: NewDatabase) -> AsyncIterator[Night]:
+    """The parties around midnight, at rest."""
+    async with around_midnight(new_database) as parties:
+        yield parties

@@ -1,91 +1,24 @@
 """The law of the day, a second before midnight in Japan and a second after.
 
-Everybody's clock stands still until the test moves it, around a midnight that lies behind us:
-certificates are judged by OpenSSL's own clock. The grant of 市町村民税 ends with the day before.
+The grant of 市町村民税 to the union ends with the day before.
 """
 
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 
-import msgspec
 import pytest
 
-from codes.canonical import TOKYO, tokyo_day
+from codes.canonical import tokyo_day
 from gateway.demo import cast
 from gateway.domain.inquiry import InquiryState
 from gateway.flows.lawful import RefusedByLawError
-from policies.allow_list import AllowList
-from policies.facts import load_shipped
 from tests.e2e.adversary.forger import granted_by_a_liar
+from tests.e2e.adversary.night import SECOND, Night
 from tests.e2e.adversary.rogue import ITEM, TAX, Permitted, Reply, Rogue, adds
 from tests.e2e.adversary.test_once import told
 from tests.e2e.adversary.test_swaps import lied_to, provision_of
-from tests.e2e.parties import Network, NewDatabase, whole_network
-from tests.e2e.people import People
 from tests.e2e.test_exchange import REGISTRATION, an_order
 
 pytestmark = pytest.mark.xdist_group("midnight")
-
-GRANT = "G115.2"
-SECOND = timedelta(seconds=1)
-
-
-@dataclass(slots=True)
-class StillClock:
-    """Shows what it is set to."""
-
-    moment: datetime
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Night:
-    """The parties around midnight."""
-
-    midnight: datetime
-    clock: StillClock
-    network: Network
-    union: Rogue
-    core: Rogue
-
-    def before(self) -> None:
-        """Make it 23:59:59."""
-        self.clock.moment = self.midnight - SECOND
-
-    def after(self) -> None:
-        """Make it 00:00:00."""
-        self.clock.moment = self.midnight
-
-
-@pytest.fixture(scope="module")
-async def night(new_database: NewDatabase) -> AsyncIterator[Night]:
-    midnight = datetime.now(TOKYO).replace(hour=0, minute=0, second=0, microsecond=0)
-    clock = StillClock((midnight - timedelta(hours=1)).astimezone(UTC))
-    async with AsyncExitStack() as stack:
-        network = await stack.enter_async_context(
-            whole_network(
-                new_database,
-                clock=clock,
-                law_day=None,
-                allow_list=_ending_with(tokyo_day(clock.now())),
-                gateways=(cast.GUNMA_UNION, cast.NAGAOKA),
-                runs=lambda party, task: (party, task) == (cast.CORE, "publication"),
-            )
-        )
-        people = People(network, network.key_stores[cast.CORE])
-        union = await stack.enter_async_context(Rogue.of(network, people, cast.GUNMA_UNION))
-        core = await stack.enter_async_context(Rogue.of(network, people, cast.CORE))
-        yield Night(
-            midnight=midnight.astimezone(UTC), clock=clock, network=network, union=union, core=core
-        )
 
 
 async def test_what_was_permitted_before_midnight_is_answered_after_it_and_again(
@@ -209,18 +142,3 @@ async def test_a_replica_begins_and_ends_at_midnight(night: Night) -> None:
 async def outcomes_of(union: Rogue, permitted: Sequence[Permitted]) -> list[str]:
     replies: list[Reply] = [await union.present(one) for one in permitted]
     return [provision_of(reply).outcome for reply in replies]
-
-
-def _ending_with(day: object) -> AllowList:
-    """Return the real table, but for one grant that ends with this day."""
-    facts, real = load_shipped(), cast.allow_list()
-    grants = tuple(
-        msgspec.structs.replace(grant, to=day) if grant.id == GRANT and grant.to is None else grant
-        for grant in facts.grants
-    )
-    assert grants != facts.grants
-    return AllowList.build(
-        msgspec.structs.replace(facts, grants=grants),
-        version=real.version,
-        assessments=real.assessments,
-    )
