@@ -14,13 +14,13 @@ from gateway.errors import (
 from gateway.wire.problems import PROBLEM_JSON, PROBLEM_TYPES, ProblemType
 
 # The catalogue says all a caller needs; operators find the message by the request id.
+_RESERVED: Final = frozenset({"type", "title", "status", "detail", "request_id"})
 _BEARER: Final = "Bearer"
 # How a bearer token is asked for again (RFC 6750 §3.1).
 _CHALLENGES: Final = {
     "token-invalid": 'Bearer error="invalid_token"',
     "insufficient-scope": 'Bearer error="insufficient_scope"',
 }
-_RESERVED: Final = frozenset({"type", "title", "status", "detail", "request_id"})
 
 
 def problem_type(error: type[SekishoError]) -> ProblemType:

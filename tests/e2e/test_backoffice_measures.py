@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from gateway.client import BackofficeClient, GatewayRefusedError, NotFoundError, RequestInvalidError
 from gateway.demo import cast
+from gateway.storage.gate import read_gate_version
 from gateway.wire.decisions import DecisionQuestion
+from gateway.wire.replicas import BatchHeader, ReplicaRow
 from tests.e2e.clients import a_client
 from tests.e2e.parties import Network
 from tests.e2e.people import People
@@ -128,3 +131,35 @@ async def test_a_question_with_two_inquirers_is_none(city: BackofficeClient) -> 
         )
 
     assert refused.value.type == "invalid-body"
+
+
+async def test_what_answers_rest_on_moves_the_gate(
+    network: Network, people: People, city: BackofficeClient
+) -> None:
+    number = (await people.add(organisations=(cast.NAGAOKA,))).text
+    header = BatchHeader(kind="change", term=TAX, layout="7.0")
+    row = ReplicaRow(
+        unified_number=number,
+        record_key="2026",
+        items={"XTK0000010000003": 1},
+        published_from=date(2026, 6, 1),
+    )
+    context = network.gateway(cast.NAGAOKA).context
+
+    async def version() -> int:
+        async with context.database.read() as connection:
+            return await read_gate_version(connection)
+
+    versions = [await version()]
+    flag = await city.set_flag(number, "automatic-answer-disabled", reason="dv-protection")
+    versions.append(await version())
+    await city.lift_flag(flag, reason="protection-ended")
+    versions.append(await version())
+    await city.load_replicas(header, [row])
+    versions.append(await version())
+    await city.suspend_code(number, reason="wrong-link")
+    versions.append(await version())
+    await city.move_code(number, "777", reason="merged")
+    versions.append(await version())
+
+    assert all(after > before for before, after in pairwise(versions))
