@@ -1,6 +1,8 @@
 """A back-office system over its own listener: real certificates, real tokens, the SDK."""
 
-from gateway.client import BackofficeClient
+import pytest
+
+from gateway.client import BackofficeClient, RefusedByRuleError
 from gateway.demo import cast
 from gateway.wire.backoffice import CitationGiven, ConsentGiven, NewInquiry
 from tests.e2e.clients import a_client
@@ -41,3 +43,15 @@ async def test_an_inquiry_over_http_brings_its_answer_back(
     assert answered.result is not None
     assert answered.result.records[0].items == {"XTK0000010000003": 3500}
     assert kept.result is None
+
+
+async def test_a_refusal_brings_what_is_permitted_nearest(network: Network) -> None:
+    credentials = await a_client(network, cast.GUNMA_UNION, "hokenryo")
+    inquiry = an_inquiry("1", information="道府県民税に関する情報")
+
+    async with BackofficeClient(credentials) as gateway:
+        with pytest.raises(RefusedByRuleError) as refused:
+            await gateway.ask(inquiry)
+
+    assert refused.value.reason == "information-not-in-procedure"
+    assert refused.value.problem.nearest[0].information == "地方税関係情報"
