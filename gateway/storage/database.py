@@ -28,6 +28,16 @@ KEEPALIVE_INTERVAL_S: Final = 5
 KEEPALIVE_PROBES: Final = 4
 USER_TIMEOUT_MS: Final = 30_000
 
+# What says that there is no database just now, and nothing about the statement.
+_GONE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _APPLICATION: Final = "sekisho"
 _POOL_SETTINGS: Final = {
     "application_name": _APPLICATION,
@@ -91,9 +101,18 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        """Lend a connection whose statements each stand alone."""
-        async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-            yield connection
+        """Lend a connection whose statements each stand alone.
+
+        Raises:
+            UnavailableError: the database is gone, going, or not yet back.
+        """
+        try:
+            async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                yield connection
+        except _GONE as error:
+            if isinstance(error, ValueError):  # a parameter the driver cannot encode
+                raise
+            raise UnavailableError(f"database: {type(error).__name__}") from error
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
