@@ -110,7 +110,8 @@ def _role(
 
     return RoleApp(
         listeners=(_listener(worker, context, services),),
-        tasks=tasks,
+        # A slot whose last result nobody knows stops this worker; the next one reads it again.
+        tasks=(*tasks, BackgroundTask(name="slot", run=context.writer.wait_stopped)),
         commands=export_command(context),
         not_ready=not_ready,
         drain=services.events.turn,

@@ -4,14 +4,14 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from certs.errors import CertsError
 from certs.keystore import KeyStore, MasterKey
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, SekishoError
 from gateway.logs import get_logger
 from gateway.metrics import forget_other_runs
 from gateway.settings import Settings
@@ -20,6 +20,7 @@ from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
 from gateway.storage.migrate import check_schema, migrate
 
 PRIVATE_MODE: Final = 0o700
+WATCH_S: Final = 0.5
 _LOCK_NAME: Final = "instance.lock"
 _STORE_NAME: Final = "store.json"
 
@@ -97,12 +98,32 @@ async def _database(settings: Settings) -> AsyncIterator[str]:
         return
     server = EmbeddedPostgres(settings.database_dir, is_durable=settings.environment != "test")
     await asyncio.to_thread(server.start)
+    ending = asyncio.Event()
+    keeping = asyncio.create_task(_keep_running(server, ending))
     try:
         # Nobody else migrates a server that lives and dies with this process.
         await _migrate(server.dsn(OWNER_ROLE))
         yield server.dsn()
     finally:
+        ending.set()
+        await keeping
         await asyncio.to_thread(server.stop)
+
+
+async def _keep_running(server: EmbeddedPostgres, ending: asyncio.Event) -> None:
+    """Start the server again when somebody killed it; the workers come back by themselves."""
+    while not ending.is_set():
+        if not server.is_running:
+            log.error("database_died")
+            try:
+                await asyncio.to_thread(server.start)
+            except SekishoError as error:
+                log.error("database_not_back", problem=error.problem)  # noqa: TRY400 - it says why
+            else:
+                log.warning("database_back")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WATCH_S):
+                await ending.wait()
 
 
 async def _migrate(dsn: str) -> None:
