@@ -32,6 +32,7 @@ from gateway.flows.record_types import EffectRefusedError, Recorded, StaleDecisi
 from gateway.flows.statements import StatementInvalidError, Statements, received
 from gateway.storage import provisions
 from gateway.storage.provisions import KeptAnswer
+from gateway.wire.fields import BODY_BYTES_MAX
 from gateway.wire.network import (
     Group,
     Key,
@@ -42,6 +43,11 @@ from gateway.wire.network import (
 from policies.measures import StopSwitch
 
 DECISIONS_MAX: Final = 5
+ANSWER_BYTES_MAX: Final = BODY_BYTES_MAX * 9 // 10
+"""What entries and sealed answers of one message may come to; the rest is left for proofs."""
+
+_BASE64: Final = 4
+"""Characters for three bytes."""
 
 LookForDirectory = Callable[[], Awaitable[object]]
 
@@ -271,6 +277,7 @@ class Provide:
         return stale
 
     async def _reply(self, results: Sequence[_Result]) -> ProvisionsReply:
+        results = _fitting(results)
         told = [result for result in results if isinstance(result, _Told)]
         proven = await prove(self._context.writer, [one.recorded for one in told]) if told else None
         keys: list[Key] = []
@@ -291,6 +298,18 @@ class Provide:
         return ProvisionsReply(
             groups=proven.groups if proven is not None else [], keys=keys, results=answers
         )
+
+
+def _fitting(results: Sequence[_Result]) -> list[_Result]:
+    """Return what fits into one message; the rest is recorded and asked for again."""
+    fitting: list[_Result] = []
+    room = ANSWER_BYTES_MAX
+    for result in results:
+        if isinstance(result, _Told):
+            room -= _BASE64 * (len(result.recorded.entry) + len(result.sealed or b"")) // 3
+        is_over = isinstance(result, _Told) and room < 0
+        fitting.append(UnavailableError("answer: the message is full") if is_over else result)
+    return fitting
 
 
 def _sealed(told: _Told, keys: list[Key], places: dict[str, int]) -> Sealed | None:
