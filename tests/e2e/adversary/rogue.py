@@ -14,6 +14,7 @@ from certs.tls import network_client_context
 from codes.numbers import UnifiedNumber
 from gateway.core.services import CoreServices
 from gateway.demo import cast
+from gateway.domain.inquiry import InquiryState
 from gateway.flows.context import Context
 from gateway.flows.permit_lane import Granted, PermitWanted, ask_permits
 from gateway.flows.proofs import Proven, prove
@@ -21,11 +22,13 @@ from gateway.flows.record_types import Draft, Recorded, new_id
 from gateway.records.entry import parse_entry
 from gateway.records.kinds import Inquiry
 from gateway.storage.flags import FlagSet
+from gateway.storage.inquiries import InquiryRow
 from gateway.wire.codec import decode_json, encode_json
 from gateway.wire.network import ProvisionAsked, ProvisionsAnswer, ProvisionsRequest
 from gateway.wire.problems import Problem
 from tests.e2e.parties import Network
 from tests.e2e.people import People
+from tests.e2e.test_exchange import REGISTRATION
 from tests.integration.core.world import AskedInquiry, Member
 
 PROVISIONS = "/v1/provisions"
@@ -254,6 +257,15 @@ def core_services(network: Network) -> CoreServices:
         if isinstance(services, CoreServices):
             return services
     raise AssertionError("the core has no desks")
+
+
+async def left_open(network: Network, inquiry_id: str) -> InquiryRow:
+    """Return the union's inquiry, which nothing has ended, and let nobody take it up again."""
+    inquire = network.gateway(cast.GUNMA_UNION).flows.inquire
+    row = (await inquire.find(inquiry_id, REGISTRATION)).row
+    assert (row.state, row.reason, row.answer_leaf) == (InquiryState.OPEN, None, None)
+    await inquire.withdraw(inquiry_id, REGISTRATION)
+    return row
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from gateway.domain.inquiry import InquiryState
 from gateway.records.entry import parse_entry
 from gateway.records.kinds import Provision
 from tests.e2e.adversary.forger import granted_by_a_liar
-from tests.e2e.adversary.rogue import ITEM, TAX, Reply, Rogue, adds
+from tests.e2e.adversary.rogue import ITEM, TAX, Reply, Rogue, adds, left_open
 from tests.e2e.adversary.test_swaps import lied_to, provision_of
 from tests.e2e.parties import Network
 from tests.e2e.test_exchange import REGISTRATION, an_order
@@ -168,8 +168,27 @@ async def test_a_provider_that_cannot_answer_now_ends_no_inquiry(
         inquiry_id = await inquire.begin(an_order(number), REGISTRATION)
         await inquire.wait(inquiry_id, 10)
 
-    view = await inquire.find(inquiry_id, REGISTRATION)
-    assert view.row.state is InquiryState.OPEN
+    await left_open(network, inquiry_id)
+
+
+async def test_answers_too_many_for_one_message_come_in_the_next(
+    network: Network, union: Rogue
+) -> None:
+    """Together they would be over 8 MiB, which nobody reads; what was recorded is not lost."""
+    large: dict[str, object] = {ITEM: "a" * 1_040_000}
+    numbers = [await a_replica(union, items=large) for _ in range(8)]
+    permitted = await union.permits([await union.ask(number) for number in numbers])
+
+    async with adds(network, cast.NAGAOKA, provision=8, refusal=0):
+        first = (await union.present(*permitted)).provisions
+        answered = [result.result is not None for result in first.results]
+        rest = [one for one, is_there in zip(permitted, answered, strict=True) if not is_there]
+        second = await union.present(*rest)
+
+    assert 0 < len(rest) < 8
+    problems = [result.problem for result in first.results if result.problem is not None]
+    assert [problem.type for problem in problems] == ["unavailable"] * len(rest)
+    assert all(result.result is not None for result in second.provisions.results)
 
 
 async def test_a_refused_item_does_not_fail_its_neighbours(network: Network, union: Rogue) -> None:
