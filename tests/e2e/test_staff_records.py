@@ -15,6 +15,7 @@ from gateway.cli.output import ExitCode
 from gateway.demo import cast
 from gateway.domain.inquiry import InquiryState
 from gateway.records.bundle import read_slot
+from gateway.records.entry import parse_entry
 from gateway.records.proof_files import read_proof
 from gateway.records.tree import leaf_hash, root_from_audit_path
 from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
@@ -157,6 +158,46 @@ async def test_a_changed_row_of_the_record_table_is_named(
     assert (fault["slot"], fault["index"]) == (row["slot"], row["index"])
 
 
+@pytest.mark.parametrize("bounds", ["--begins", "--ends"])
+async def test_a_part_of_the_log_verifies_by_itself(
+    network: Network, roots: Roots, bundles: dict[str, Path], tmp_path: Path, bounds: str
+) -> None:
+    """What lies left of a period is proved by its subtrees, what lies right by consistency."""
+    with opened_bundle(bundles[NAGAOKA]) as files:
+        slot, _, _ = some_byte(unpacked(bundles[NAGAOKA], tmp_path / "whole"))
+        times = [parse_entry(raw).public.time for raw in read_slot(files, slot).entries]
+    # Entries of one batch have one time: a period begins between two batches.
+    index = next(at for at in range(2, len(times)) if times[at - 1] < times[at])
+    bundle = tmp_path / "part.zip"
+    line = (await somebody(roots, NAGAOKA)).credential()
+
+    ran = await run_cli(
+        network, NAGAOKA, *("records", "export", str(bundle), bounds, times[index]), lines=[line]
+    )
+    found = await verify(network, bundle, "--allow-unproved")
+
+    assert ran.code == ExitCode.DONE
+    assert (found.code, found.json["faults"]) == (ExitCode.DONE, [])
+    ranges = {one["slot"]: (one["first"], one["end"]) for one in found.json["slots"]}
+    if bounds == "--begins":
+        assert ranges[slot][0] == index - 1
+    else:
+        assert ranges[slot] == (0, index + 1)
+
+
+async def test_an_export_writes_over_nothing(
+    network: Network, roots: Roots, bundles: dict[str, Path]
+) -> None:
+    line = (await somebody(roots, NAGAOKA)).credential()
+    before = size_of(bundles[NAGAOKA])
+
+    ran = await run_cli(
+        network, NAGAOKA, *("records", "export", str(bundles[NAGAOKA])), lines=[line]
+    )
+
+    assert (ran.code, size_of(bundles[NAGAOKA])) == (ExitCode.FAILED, before)
+
+
 async def test_a_bundle_of_another_network_leads_to_no_pinned_root(
     network: Network, bundles: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -265,6 +306,10 @@ async def test_pages_of_a_search_follow_each_other_without_gap(roots: Roots) -> 
             break
 
     assert seen == expected
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size
 
 
 def unpacked(bundle: Path, folder: Path) -> Path:
