@@ -9,8 +9,11 @@ import pytest
 
 from codes.canonical import b64, unb64
 from gateway.demo import cast
+from gateway.records.entry import build_entry
 from gateway.records.note import Checkpoint, log_origin, sign_checkpoint
+from gateway.records.tree import Frontier, leaf_hash
 from gateway.wire.network import Group, ProvisionsRequest
+from tests.e2e.adversary.liars import members_of
 from tests.e2e.adversary.rogue import PROVISIONS, Permitted, Rogue, adds
 from tests.e2e.parties import Network
 
@@ -181,6 +184,30 @@ async def test_a_note_signed_by_another_organisation_is_refused(
     assert (await refused(union, request))[:2] == (422, "statement-invalid")
 
 
+@pytest.mark.parametrize("slots", [(8,), (0, 1)])
+async def test_a_stream_beside_those_of_the_directory_is_refused(
+    union: Rogue, permitted: Permitted, slots: tuple[int, ...]
+) -> None:
+    """A ninth slot, or two slots in one tree: signed by the right keys, shown to nobody else."""
+    entries = [_entry_of(union, permitted, slot) for slot in slots]
+    frontier = Frontier().extend([leaf_hash(entry) for entry in entries])
+    note = sign_checkpoint(
+        Checkpoint(log_origin(cast.NETWORK, union.name, slots[0]), len(slots), frontier.root()),
+        union.context.trust.keys.log,
+        time=int(union.context.clock.now().timestamp()),
+    )
+    request = await with_group(
+        union,
+        permitted,
+        checkpoint=note,
+        indexes=list(range(len(slots))),
+        entries=[b64(entry) for entry in entries],
+        hashes=[],
+    )
+
+    assert await refused(union, request) == (422, "statement-invalid", "wrong-slot")
+
+
 async def test_a_root_that_was_never_committed_is_believed_but_proves_nothing_else(
     union: Rogue, permitted: Permitted
 ) -> None:
@@ -234,6 +261,20 @@ async def signed_by(
         time=int(union.context.clock.now().timestamp()),
     )
     return await with_group(union, permitted, checkpoint=note)
+
+
+def _entry_of(union: Rogue, permitted: Permitted, slot: int) -> bytes:
+    """Return the inquiry once more, as an entry of another slot."""
+    return build_entry(
+        kind="inquiry",
+        members=members_of(permitted.recorded.entry),
+        private={},
+        entry_id="ab" * 16,
+        time=permitted.recorded.time,
+        organisation=union.name,
+        slot=slot,
+        salt=bytes(32),
+    ).raw
 
 
 def _size_of(group: Group) -> int:
