@@ -41,7 +41,10 @@ class HoldChangedError(ConflictError):
     problem = "hold-changed"
 
 
-def require_other_eyes(staff_id: str, deciders: Collection[str]) -> None:
-    """Return quietly if this person has not decided about this preview, else raise."""
-    if staff_id in deciders:
-        raise SameApproverError("hold: one person decides once")
+def require_other_eyes(staff_id: str, credential_id: str, deciders: Collection[str]) -> None:
+    """Return quietly if neither person nor credential has decided about this preview, else raise.
+
+    `deciders` are the ids of both.
+    """
+    if not {staff_id, credential_id}.isdisjoint(deciders):
+        raise SameApproverError("hold: one person, and one credential, decides once")

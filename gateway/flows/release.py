@@ -286,7 +286,7 @@ class Release:
         async with self._context.database.read() as connection:
             deciders = await holds.deciders(connection, row.hold_id, row.round)
             history = await flags.history(connection, row.subject)
-        require_other_eyes(decider.staff_id, deciders)
+        require_other_eyes(decider.staff_id, decider.credential_id, deciders)
         if any(
             decider.staff_id in {flag.maker, flag.lifted_by}
             for flag in history

@@ -224,14 +224,14 @@ async def page(
 
 
 _DECIDERS: Final[LiteralString] = """
-    SELECT staff_id FROM hold_decisions WHERE hold_id = $1 AND round = $2
+    SELECT staff_id, credential_id FROM hold_decisions WHERE hold_id = $1 AND round = $2
 """
 
 
 async def deciders(connection: Connection, hold_id: str, round_: int) -> frozenset[str]:
-    """Return who has decided about this preview already."""
+    """Return who has decided about this preview already, and by which credentials."""
     rows = await connection.fetch(_DECIDERS, hold_id, round_)
-    return frozenset(row["staff_id"] for row in rows)
+    return frozenset(part for row in rows for part in (row["staff_id"], row["credential_id"]))
 
 
 _EXPIRED: Final[LiteralString] = """

@@ -3,7 +3,9 @@
 import pytest
 
 from gateway.demo import cast
+from gateway.domain.hold import SameApproverError
 from gateway.domain.inquiry import InquiryState
+from gateway.flows.release import Decider
 from tests.e2e.parties import Network
 from tests.e2e.people import People
 from tests.e2e.staff import Person, a_person, first_account
@@ -124,3 +126,28 @@ async def test_whoever_looks_at_a_held_answer_is_on_record(
             "SELECT kind FROM log_entries WHERE permit_id = $1::uuid", row.permit_id
         )
     assert "records-read" in [found["kind"] for found in kinds]
+
+
+async def test_two_accounts_with_one_credential_are_one_pair_of_eyes(
+    network: Network, people: People
+) -> None:
+    """The staff zone never makes such accounts; the release would not take them either."""
+    _, row = await a_withheld_inquiry(network, people)
+    release = network.gateway(cast.NAGAOKA).flows.release
+    await release.approve(row.hold_id, Decider(staff_id="ivan", credential_id="shared"), row.digest)
+
+    with pytest.raises(SameApproverError):
+        await release.approve(
+            row.hold_id, Decider(staff_id="judy", credential_id="shared"), row.digest
+        )
+
+
+async def test_an_approval_is_of_the_bytes_that_were_shown(
+    network: Network, people: People, root: Person
+) -> None:
+    _, row = await a_withheld_inquiry(network, people)
+    kim = await a_person(root, "kim", "approver")
+
+    status, body = await approve(kim, row.hold_id, "0" * 64)
+
+    assert (status, body["type"]) == (409, "hold-changed")
