@@ -101,7 +101,7 @@ class SignInStaff:
             if known is None:
                 self._events.note(address, _FAILED)
                 raise NotAuthenticatedError("sign-in: name, password or one-time password")
-            await sessions.succeeded(connection, account, [account, *others], now=now)
+            await sessions.succeeded(connection, account, [account, *others])
         if permission is not None and not known.may(permission):
             raise NotPermittedError(f"staff: no role with {permission}")
         return known

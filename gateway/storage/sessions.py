@@ -113,7 +113,7 @@ async def sweep(
 # The wait doubles from `first_s` on, after `free` attempts; while it lasts nothing counts.
 _ATTEMPT: Final[LiteralString] = """
     INSERT INTO staff_attempts AS a (key, failures, blocked_until, last_at)
-    SELECT w.key, 1, $3::timestamptz, $3
+    SELECT w.key, 1, '-infinity', $3::timestamptz
       FROM unnest($1::bytea[], $2::integer[]) AS w (key, free)
      ORDER BY w.key
     ON CONFLICT (key) DO UPDATE SET
@@ -123,10 +123,10 @@ _ATTEMPT: Final[LiteralString] = """
                         ELSE a.failures + 1 END,
         blocked_until = CASE
             WHEN a.blocked_until > $3 THEN a.blocked_until
-            WHEN a.last_at <= $4 THEN $3
-            ELSE $3 + make_interval(secs => attempt_wait_s(
+            WHEN a.last_at <= $4 THEN '-infinity'
+            ELSE attempt_blocked_until(
                 a.failures + 1, (SELECT w.free FROM unnest($1::bytea[], $2::integer[])
-                                  AS w (key, free) WHERE w.key = a.key), $5, $6)) END,
+                                  AS w (key, free) WHERE w.key = a.key), $5, $6, $3) END,
         last_at = CASE WHEN a.blocked_until > $3 THEN a.last_at ELSE $3 END
     RETURNING key, was_blocked, blocked_until
 """
@@ -164,13 +164,11 @@ async def attempt(
 _SUCCEEDED: Final[LiteralString] = """
     UPDATE staff_attempts
        SET failures = CASE WHEN key = $1 THEN 0 ELSE greatest(0, failures - 1) END,
-           blocked_until = $3, was_blocked = false
+           blocked_until = '-infinity', was_blocked = false
      WHERE key = ANY ($2::bytea[])
 """
 
 
-async def succeeded(
-    connection: Connection, account: bytes, keys: Sequence[bytes], *, now: datetime
-) -> None:
+async def succeeded(connection: Connection, account: bytes, keys: Sequence[bytes]) -> None:
     """Take an attempt back that succeeded: the account's failures are forgotten with it."""
-    await connection.execute(_SUCCEEDED, account, list(keys), now)
+    await connection.execute(_SUCCEEDED, account, list(keys))

@@ -62,12 +62,15 @@ CREATE TABLE staff_attempts (
 CREATE INDEX staff_attempts_last ON staff_attempts (last_at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON staff_attempts TO sekisho_app;
 
--- Nothing for the first `p_free` failures, then `p_first_s` doubling up to `p_longest_s`.
-CREATE FUNCTION attempt_wait_s(
-    p_failures integer, p_free integer, p_first_s double precision, p_longest_s double precision
-) RETURNS double precision LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_failures < p_free THEN 0
-                ELSE least(p_longest_s, p_first_s * 2 ^ least(p_failures - p_free, 30)) END
+-- Until when nothing is tried: never for the first `p_free` failures, then `p_first_s` doubling up
+-- to `p_longest_s`. "Never" is no instant: workers' clocks differ by a little.
+CREATE FUNCTION attempt_blocked_until(
+    p_failures integer, p_free integer, p_first_s double precision, p_longest_s double precision,
+    p_now timestamptz
+) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_failures < p_free THEN '-infinity'::timestamptz
+                ELSE p_now + make_interval(secs => least(
+                    p_longest_s, p_first_s * 2 ^ least(p_failures - p_free, 30))) END
 $$;
 
 CREATE FUNCTION effect_staff_added(rows jsonb) RETURNS SETOF integer
