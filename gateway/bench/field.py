@@ -27,6 +27,7 @@ _FOLDER_MODE: Final = 0o711
 # Nobody is to be slowed down for asking much: that is what is measured.
 _REQUESTS_PER_S: Final = 100_000.0
 _POOL_CONNECTIONS: Final = 8
+_POLL_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ async def laid_field(
             workers=workers,
             requests_per_s=_REQUESTS_PER_S,
             pool_connections=_POOL_CONNECTIONS,
+            directory_poll_s=_POLL_S,
         )
         await lay_ground(folder, everybody, tuning, more=more)
         for instance in everybody:

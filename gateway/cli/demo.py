@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from gateway.app.control import call_control
-from gateway.cli.output import ExitCode, out, print_fields, print_json, print_rows
+from gateway.cli.output import ExitCode, out, print_fields, print_json
 from gateway.demo.run import Kept, Result, run
 from gateway.demo.story import Story
 from gateway.settings import load_settings
@@ -18,6 +18,7 @@ Keep = Annotated[bool, Parameter(negative="")]
 app = App(name="demo", help="See organisations exchange personal information under the real law.")
 _INSTANCES: Final = "instances"
 _SETTINGS: Final = "settings.toml"
+_PLAIN: Final = "ops"
 
 
 @app.default
@@ -66,25 +67,20 @@ def _tell(result: Result) -> None:
 
 
 def _tell_kept(kept: Kept) -> None:
-    columns = ("party", "network", "backoffice", "staff", "ops")
-    rows = [{"party": name, **addresses} for name, addresses in kept.addresses.items()]
-    print_rows(rows, columns=columns, title="Left running")
-    print_rows(
-        [{"client": name, "credentials": path} for name, path in kept.clients.items()],
-        columns=("client", "credentials"),
-        title="Back-office systems",
-    )
-    print_rows(
-        [
-            {
-                "organisation": login.organisation,
-                "name": login.name,
-                "password": login.password,
-                "totp_secret": login.totp_secret,
-            }
-            for login in kept.staff
-        ],
-        columns=("organisation", "name", "password", "totp_secret"),
-        title="Staff",
-    )
-    out.print(f"End it: sekisho demo stop {kept.folder}", markup=False)
+    """Tell where everything is; whole lines, to be copied."""
+    out.print("\nLeft running", style="bold")
+    for party, addresses in kept.addresses.items():
+        for listener, address in addresses.items():
+            scheme = "http" if listener == _PLAIN else "https"
+            _line(f"  {party:17} {listener:11} {scheme}://{address}")
+    out.print("Back-office systems", style="bold")
+    for client, path in kept.clients.items():
+        _line(f"  {client:26} {path}")
+    out.print("Staff (name, password, TOTP secret)", style="bold")
+    for login in kept.staff:
+        _line(f"  {login.organisation:17} {login.name:10} {login.password} {login.totp_secret}")
+    _line(f"End it: sekisho demo stop {kept.folder}")
+
+
+def _line(text: str) -> None:
+    out.print(text, markup=False)

@@ -12,7 +12,6 @@ from gateway.settings import Role
 
 HOST: Final = "127.0.0.1"
 SETTINGS: Final = "settings.toml"
-_POLL_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +22,7 @@ class Tuning:
     requests_per_s: float = 500.0
     pool_connections: int = 4
     log_level: str = "warning"
+    directory_poll_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ data_dir = "data"
 [network]
 name = "{cast.NETWORK}"
 keys_dir = "{instance.keys}"
-directory_poll_s = {_POLL_S}""",
+directory_poll_s = {tuning.directory_poll_s}""",
         f'core_url = "https://{HOST}:{ports[cast.CORE]}"' if instance.role == "gateway" else "",
         f"""
 [master_key]

@@ -83,9 +83,14 @@ class Starting:
             except TimeoutError:
                 line = b""
         if not line:
-            raise UnavailableError(f"{self.instance.name} did not come up; see {self.instance.log}")
+            raise UnavailableError(f"{self.instance.name} did not come up: {self._last_words()}")
         told = json.loads(line)
         return Running(instance=self.instance, addresses=told["addresses"], pid=told["pid"])
+
+    def _last_words(self) -> str:
+        """Return the end of what was logged: the folder may be gone when somebody looks."""
+        lines = self.instance.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines[-1] if lines else "it logged nothing"
 
     async def end(self) -> None:
         """End the process and everything that came from it; by pid, never by name."""

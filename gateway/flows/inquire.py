@@ -35,7 +35,7 @@ from gateway.flows.record_types import (
 )
 from gateway.storage import idempotency, inquiries, network_codes
 from gateway.storage.effects import Effect
-from gateway.storage.idempotency import IdempotencyKept
+from gateway.storage.idempotency import IdempotencyKept, Kept
 from gateway.storage.inquiries import InquiryAcknowledged, InquiryMoved, InquiryRow
 
 DECISIONS_MAX: Final = 5
@@ -84,6 +84,7 @@ class Inquire:
         self._context = context
         self._continuations = continuations
         self._codes: Batcher[bytes, bytes] = Batcher(self._read_codes)
+        self._kept: Batcher[tuple[str, str], Kept] = Batcher(self._read_kept)
 
     async def begin(
         self, order: InquiryOrder, registration: Registration, *, bulk: bool = False
@@ -234,8 +235,7 @@ class Inquire:
         return row
 
     async def _known(self, key: IdempotencyKey, registration: Registration) -> str | None:
-        async with self._context.database.read() as connection:
-            kept = await idempotency.find(connection, registration.client_id, key.key)
+        kept = await self._kept.get((registration.client_id, key.key))
         if kept is None:
             return None
         if not hmac.compare_digest(kept.digest, key.digest):
@@ -291,6 +291,10 @@ class Inquire:
         if not isinstance(outcome, Recorded | EffectRefusedError):
             raise outcome
         return outcome
+
+    async def _read_kept(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Kept]:
+        async with self._context.database.read() as connection:
+            return await idempotency.find(connection, keys)
 
     async def _read_codes(self, subjects: Sequence[bytes]) -> dict[bytes, bytes]:
         async with self._context.database.read() as connection:

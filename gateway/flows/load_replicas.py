@@ -265,7 +265,8 @@ class LoadReplicas:
         if key is None:
             return None
         async with self._context.database.read() as connection:
-            return await idempotency.find(connection, registration.client_id, key)
+            place = (registration.client_id, key)
+            return (await idempotency.find(connection, [place])).get(place)
 
     async def _again(
         self, known: idempotency.Kept, lines: "_Lines", registration: Registration

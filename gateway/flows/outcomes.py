@@ -29,6 +29,8 @@ log = structlog.get_logger()
 KIND: Final = "outcome"
 PATH: Final = "/v1/outcomes"
 RECEIPT: Final = "receipt"
+GATHER_S: Final = 0.1
+"""Nobody waits for the core to hear of an outcome, so outcomes wait a little for company."""
 AFTER_S: Final = 45.0
 KEEP_S: Final = 30 * 86400.0
 
@@ -52,6 +54,7 @@ class Outcomes:
         self._lane: Lane[OutcomeToTell, OutcomeTaken] = Lane(self._send, peer=context.trust.core)
         self._told: Batcher[str, None] = Batcher(self._forget)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._gathered: list[OutcomeToTell] = []
 
     def row(self, permit_id: str, entry_id: str) -> OutboxEffect:
         """Return the outbox row that goes with the entry of an outcome."""
@@ -65,10 +68,11 @@ class Outcomes:
         )
 
     def tell(self, permit_id: str, recorded: Recorded) -> None:
-        """Tell it from memory, in the background."""
-        task = asyncio.get_running_loop().create_task(
-            self._tell(OutcomeToTell(permit_id=permit_id, recorded=recorded))
-        )
+        """Tell it from memory, in the background, with all that comes in the next moment."""
+        self._gathered.append(OutcomeToTell(permit_id=permit_id, recorded=recorded))
+        if len(self._gathered) > 1:
+            return
+        task = asyncio.get_running_loop().create_task(self._tell_gathered())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -92,6 +96,11 @@ class Outcomes:
         await self._lane.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def _tell_gathered(self) -> None:
+        await asyncio.sleep(GATHER_S)
+        gathered, self._gathered = self._gathered, []
+        await asyncio.gather(*map(self._tell, gathered))
 
     async def _tell(self, item: OutcomeToTell) -> None:
         try:

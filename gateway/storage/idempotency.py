@@ -1,5 +1,6 @@
 """What callers repeat to find what they began; nothing personal stands here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Final, LiteralString
@@ -35,15 +36,24 @@ class Kept:
 
 
 _FIND: Final[LiteralString] = """
-    SELECT digest, inquiry_id FROM idempotency_keys
-     WHERE client_id = $1 AND idempotency_key = $2 AND expires_at > now()
+    SELECT k.client_id, k.idempotency_key, k.digest, k.inquiry_id
+      FROM unnest($1::text[], $2::text[]) AS w (client_id, idempotency_key)
+      JOIN idempotency_keys AS k USING (client_id, idempotency_key)
+     WHERE k.expires_at > now()
 """
 
 
-async def find(connection: Connection, client_id: str, idempotency_key: str) -> Kept | None:
-    """Return what a client's key stands for, if it was used."""
-    row = await connection.fetchrow(_FIND, client_id, idempotency_key)
-    return Kept(digest=row["digest"], inquiry_id=row["inquiry_id"]) if row is not None else None
+async def find(
+    connection: Connection, wanted: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Kept]:
+    """Return what clients' keys stand for, by client and key; keys nobody used are left out."""
+    clients, keys = [client for client, _ in wanted], [key for _, key in wanted]
+    return {
+        (row["client_id"], row["idempotency_key"]): Kept(
+            digest=row["digest"], inquiry_id=row["inquiry_id"]
+        )
+        for row in await connection.fetch(_FIND, clients, keys)
+    }
 
 
 _SWEEP: Final[LiteralString] = "DELETE FROM idempotency_keys WHERE expires_at <= now()"

@@ -168,7 +168,7 @@ async def drop_refused(connection: Connection, *, begun_before: datetime, limit:
     return dropped
 
 
-# One worker sweeps at a time; the lock goes back with the connection at the latest.
+# One worker sweeps at a time; a connection that cannot give the lock back ends with it.
 _LOCK: Final[LiteralString] = "SELECT pg_try_advisory_lock(5, 0)"
 _UNLOCK: Final[LiteralString] = "SELECT pg_advisory_unlock(5, 0)"
 
@@ -181,7 +181,15 @@ async def sweeping(connection: Connection) -> AsyncIterator[bool]:
         yield is_alone
     finally:
         if is_alone:
-            await connection.execute(_UNLOCK)
+            await _unlock(connection)
+
+
+async def _unlock(connection: Connection) -> None:
+    try:
+        await connection.execute(_UNLOCK)
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 _UNSWEPT: Final[LiteralString] = """
