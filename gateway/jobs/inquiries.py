@@ -39,8 +39,13 @@ class InquiryJob:
             return
         found = await self._context.writer.find([row.entry_id for row in rows])
         for row in rows:
-            recorded = found[row.entry_id]
-            self._continuations.start(reopen(row, recorded, self._context.vault), bulk=True)
+            try:
+                opened = reopen(row, found[row.entry_id], self._context.vault)
+            except Exception:
+                # One that cannot be read keeps no other back; it lapses in its time.
+                log.exception("inquiry_not_reopened", inquiry_id=row.inquiry_id)
+            else:
+                self._continuations.start(opened, bulk=True)
         log.info("inquiries_taken_up", count=len(rows))
 
     async def end_lapsed(self) -> None:

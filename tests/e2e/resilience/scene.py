@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import LiteralString
 
 from certs.publish import DirectoryChanges, publish_directory
 from codes.numbers import UnifiedNumber
@@ -156,6 +157,22 @@ class Scene:
             await holder.execute("SELECT gate_take_exclusive()")
             yield holder
             await self.waiting_for_gate(name, until_waiting)
+
+    @asynccontextmanager
+    async def rows_held(
+        self, name: str, lock: LiteralString, *, until_waiting: int
+    ) -> AsyncIterator[None]:
+        """Hold rows of an organisation until so many of its writers wait after the context."""
+        async with self.database(name).transaction() as holder:
+            await holder.execute(lock)
+            yield
+            async with asyncio.timeout(20):
+                while until_waiting > await holder.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND application_name = 'sekisho-writer' AND wait_event_type = 'Lock'"
+                ):
+                    await holder.execute("SELECT pg_stat_clear_snapshot()")
+                    await asyncio.sleep(0.005)
 
     async def waiting_for_gate(self, name: str, wanted: int) -> None:
         """Return as soon as so many commits of an organisation wait for its gate."""

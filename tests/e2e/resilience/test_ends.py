@@ -20,6 +20,12 @@ async def turn(scene: Scene, **ahead: float) -> None:
     await InquiryJob(context, scene.union.flows.continuations).end_lapsed()
 
 
+async def end_all(scene: Scene) -> None:
+    """End whatever other tests have left: first what is open, then what nobody fetched."""
+    await turn(scene, days=31)
+    await turn(scene, days=31)
+
+
 async def stuck(scene: Scene) -> str:
     """Return an open inquiry that nobody carries."""
     async with (
@@ -44,7 +50,7 @@ async def keyed(order: InquiryOrder, key: str, digest: bytes = bytes(32)) -> Inq
 
 
 async def test_an_open_inquiry_lapses_after_seven_days_with_an_entry(scene: Scene) -> None:
-    await turn(scene, days=31)  # whatever other tests have left
+    await end_all(scene)
     before = await scene.total(cast.GUNMA_UNION, "inquiry-lapsed")
     inquiry_id = await stuck(scene)
 
@@ -73,7 +79,7 @@ async def test_a_withheld_inquiry_lapses_when_its_request_expires(scene: Scene) 
 async def test_a_result_nobody_fetched_is_erased_after_thirty_days_with_an_entry(
     scene: Scene,
 ) -> None:
-    await turn(scene, days=31)  # whatever other tests have left
+    await end_all(scene)
     before = await scene.total(cast.GUNMA_UNION, "result-lapsed")
     inquiry_id = await scene.asked()
     await scene.answered(inquiry_id)
@@ -90,17 +96,16 @@ async def test_a_result_nobody_fetched_is_erased_after_thirty_days_with_an_entry
 
 
 async def test_two_workers_at_once_end_an_inquiry_once(scene: Scene) -> None:
-    await turn(scene, days=31)  # whatever other tests have left
+    await end_all(scene)
     before = await scene.total(cast.GUNMA_UNION, "inquiry-lapsed")
     inquiry_id = await stuck(scene)
 
-    async with scene.another_worker(cast.GUNMA_UNION) as other:
-        await asyncio.gather(
-            *(
-                InquiryJob(later(one.context, days=8), one.flows.continuations).end_lapsed()
-                for one in (scene.union, other)
-            )
-        )
+    async with scene.another_worker(cast.GUNMA_UNION) as other, asyncio.TaskGroup() as group:
+        lock = "SELECT FROM inquiries WHERE state = 'open' FOR UPDATE"
+        async with scene.rows_held(cast.GUNMA_UNION, lock, until_waiting=2):
+            for one in (scene.union, other):
+                job = InquiryJob(later(one.context, days=8), one.flows.continuations)
+                group.create_task(job.end_lapsed())
 
     assert (await scene.view(inquiry_id)).row.state is InquiryState.LAPSED
     assert await scene.total(cast.GUNMA_UNION, "inquiry-lapsed") == before + 1

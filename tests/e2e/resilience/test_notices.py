@@ -144,10 +144,11 @@ async def test_two_workers_at_once_record_each_notice_once(scene: Scene, rogue: 
     at = max([await expiry(scene, permit_id) for permit_id in permits]) + timedelta(minutes=2)
     ahead = (at - scene.clock.now()).total_seconds()
 
-    async with scene.another_worker(cast.NAGAOKA) as other:
-        await asyncio.gather(
-            *(Notices(later(one.context, seconds=ahead)).turn() for one in (scene.city, other))
-        )
+    async with scene.another_worker(cast.NAGAOKA) as other, asyncio.TaskGroup() as group:
+        lock = "SELECT FROM notices FOR UPDATE"
+        async with scene.rows_held(cast.NAGAOKA, lock, until_waiting=2):
+            for one in (scene.city, other):
+                group.create_task(Notices(later(one.context, seconds=ahead)).turn())
 
     assert [await entries(scene, permit_id) for permit_id in permits] == [[1, 0]] * 4
 
