@@ -1,13 +1,13 @@
 """The floor: the cryptography of one exchange that nobody can leave out, each part by itself.
 
-Every part is timed alone in thread time with our own code paths, and counted as often as one
-exchange needs it: once an item, or once a message that its items share.
+Every part is timed alone in thread time with our own code paths, and counted as often as each
+party needs it in one exchange: for every item, or for every message that its items share.
 """
 
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -36,7 +36,29 @@ PRIVATE_BYTES: Final = 400
 _NAMES: Final = {"network": "bench", "recipient": "recipient"}
 _LOOP_S: Final = 0.01
 
+INQUIRER: Final = "inquirer"
+CORE: Final = "core"
+PROVIDER: Final = "provider"
+PARTIES: Final = (INQUIRER, CORE, PROVIDER)
+
 Work = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Often:
+    """How often each party does something in one exchange."""
+
+    inquirer: int = 0
+    core: int = 0
+    provider: int = 0
+
+    def of(self, parties: Collection[str]) -> int:
+        """Return how often these parties do it together."""
+        counts = {INQUIRER: self.inquirer, CORE: self.core, PROVIDER: self.provider}
+        return sum(counts[party] for party in parties)
+
+
+NEVER: Final = Often()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +67,12 @@ class Part:
 
     name: str
     work: Work = field(repr=False)
-    per_item: int = 0
-    per_message: int = 0
-    is_batch: bool = False
-    """Whether `work` does a whole message's items at once; its time is then shared by them."""
+    items: Often = NEVER
+    messages: Often = NEVER
 
-    def us_an_exchange(self, us: float, batch: int) -> float:
+    def us_an_exchange(self, us: float, batch: int, parties: Collection[str]) -> float:
         """Return the part's microseconds in one exchange, at `us` a time."""
-        if self.is_batch:
-            return us * self.per_message / batch
-        return us * (self.per_item + self.per_message / batch)
+        return us * (self.items.of(parties) + self.messages.of(parties) / batch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +89,8 @@ class Floor:
         return sorted(self.rounds_ms)[len(self.rounds_ms) // 2]
 
 
-def measure_floor(*, batch: int, seconds: float) -> Floor:
-    """Return the floor of an exchange whose messages hold `batch` items.
+def measure_floor(*, batch: int, seconds: float, parties: Collection[str] = PARTIES) -> Floor:
+    """Return the floor of these parties in an exchange whose messages hold `batch` items.
 
     Measures rounds of all parts for about so many seconds, at least three rounds.
     """
@@ -85,7 +103,7 @@ def measure_floor(*, batch: int, seconds: float) -> Floor:
         for part in parts:
             us = thread_us(part.work)
             taken[part.name].append(us)
-            total += part.us_an_exchange(us, batch)
+            total += part.us_an_exchange(us, batch, parties)
         rounds.append(total / 1000)
     return Floor(
         batch=batch,
@@ -124,24 +142,36 @@ def _log_parts(batch: int) -> list[Part]:
         Part(
             name="sign_checkpoint",
             work=lambda: sign_checkpoint(checkpoint, signer, time=1),
-            per_message=6,
+            messages=Often(inquirer=2, core=3, provider=1),
         ),
         # Inquiry at core and provider, permit at the inquirer, provision at the inquirer, both
         # parties' outcomes at the core.
         Part(
             name="verify_checkpoint",
             work=lambda: verify_checkpoint(note, origin=ORIGIN, keys=keys),
-            per_message=6,
+            messages=Often(inquirer=2, core=3, provider=1),
         ),
-        Part(name="merkle_extend", work=lambda: edge.extend(leaves), per_message=6, is_batch=True),
+        Part(
+            name="merkle_extend",
+            work=lambda: edge.extend(leaves),
+            messages=Often(inquirer=2, core=3, provider=1),
+        ),
         # Six entries are hashed when written and six when received.
-        Part(name="leaf_hash", work=lambda: leaf_hash(entry), per_item=12),
-        Part(name="private_commitment", work=lambda: private_commitment(private), per_item=6),
+        Part(
+            name="leaf_hash",
+            work=lambda: leaf_hash(entry),
+            items=Often(inquirer=4, core=6, provider=2),
+        ),
+        Part(
+            name="private_commitment",
+            work=lambda: private_commitment(private),
+            items=Often(inquirer=2, core=3, provider=1),
+        ),
     ]
 
 
 def _sealing_parts() -> list[Part]:
-    """Five sealed messages: code to core, code in permit, notice, answer; each also opened."""
+    """Four sealed messages: code to core, code in permit, notice, answer; each also opened."""
     key = SealingPrivateKey.generate()
     permit_id, leaf = secrets.token_hex(16), secrets.token_bytes(32)
     salt, payload = secrets.token_bytes(32), secrets.token_bytes(PAYLOAD_BYTES)
@@ -156,30 +186,30 @@ def _sealing_parts() -> list[Part]:
     sealed_code = sealer.seal(code, inquiry_leaf=leaf, permit_id=permit_id)
     sealed_answer = sealer.seal(answer, inquiry_leaf=leaf, permit_id=permit_id)
     return [
-        Part(name="hpke_seal", work=start, per_message=4),
+        Part(name="hpke_seal", work=start, messages=Often(inquirer=1, core=2, provider=1)),
         Part(
             name="hpke_open",
             work=lambda: open_message(key, sealer.header, purpose="answer", **_NAMES),
-            per_message=4,
+            messages=Often(inquirer=1, core=1, provider=2),
         ),
         Part(
             name="seal_code",
             work=lambda: sealer.seal(code, inquiry_leaf=leaf, permit_id=permit_id),
-            per_item=3,
+            items=Often(inquirer=1, core=2),
         ),
         Part(
             name="open_code",
             work=lambda: opener.open(
                 sealed_code.n, sealed_code.ct, inquiry_leaf=leaf, permit_id=permit_id
             ),
-            per_item=3,
+            items=Often(core=1, provider=2),
         ),
         Part(
             name="seal_answer",
             work=lambda: sealer.seal(
                 pack_answer(salt, payload), inquiry_leaf=leaf, permit_id=permit_id
             ),
-            per_item=1,
+            items=Often(provider=1),
         ),
         Part(
             name="open_answer",
@@ -188,7 +218,7 @@ def _sealing_parts() -> list[Part]:
                     sealed_answer.n, sealed_answer.ct, inquiry_leaf=leaf, permit_id=permit_id
                 )
             ),
-            per_item=1,
+            items=Often(inquirer=1),
         ),
     ]
 
@@ -207,26 +237,40 @@ def _storage_parts() -> list[Part]:
     payload = secrets.token_bytes(PAYLOAD_BYTES)
     return [
         # Six private parts, the inquirer's details and result, the provider's kept answer.
-        Part(name="box_seal", work=lambda: box.seal(private, ad), per_item=9),
+        Part(
+            name="box_seal",
+            work=lambda: box.seal(private, ad),
+            items=Often(inquirer=4, core=3, provider=2),
+        ),
         # The replica, and the result when it is handed over.
-        Part(name="box_open", work=lambda: box.open(sealed, ad), per_item=2),
+        Part(
+            name="box_open", work=lambda: box.open(sealed, ad), items=Often(inquirer=1, provider=1)
+        ),
         # One subject for each entry that is about somebody.
-        Part(name="blind_index", work=lambda: blind_index(key, "subject", code.raw), per_item=6),
+        Part(
+            name="blind_index",
+            work=lambda: blind_index(key, "subject", code.raw),
+            items=Often(inquirer=2, core=3, provider=1),
+        ),
         # The inquirer's own code; the provider's look-up of whose it is.
-        Part(name="code_at_rest", work=lambda: column.decrypt(stored), per_item=2),
+        Part(
+            name="code_at_rest",
+            work=lambda: column.decrypt(stored),
+            items=Often(inquirer=1, provider=1),
+        ),
         # The core reads the inquirer's code and makes the provider's.
-        Part(name="translate_code", work=lambda: codes.internal_id(issued), per_item=2),
-        Part(name="make_code", work=lambda: codes.code(b"\0" * 16), per_item=2),
+        Part(name="translate_code", work=lambda: codes.internal_id(issued), items=Often(core=2)),
+        Part(name="make_code", work=lambda: codes.code(b"\0" * 16), items=Often(core=2)),
         # Made and checked: inquirer and core, core and provider.
         Part(
             name="subject_commitment",
             work=lambda: subject_commitment(salt, code.raw),
-            per_item=4,
+            items=Often(inquirer=1, core=2, provider=1),
         ),
         Part(
             name="payload_commitment",
             work=lambda: payload_commitment(salt, payload),
-            per_item=2,
+            items=Often(inquirer=1, provider=1),
         ),
     ]
 
@@ -235,6 +279,6 @@ def _permit_parts() -> list[Part]:
     # A token of one permit: signature and check, with as little JSON around them as may be.
     permits = SignedPermits.make(1, now=datetime.now(UTC))
     return [
-        Part(name="sign_permits", work=permits.issue, per_message=1),
-        Part(name="verify_permits", work=permits.verify, per_message=1),
+        Part(name="sign_permits", work=permits.issue, messages=Often(core=1)),
+        Part(name="verify_permits", work=permits.verify, messages=Often(provider=1)),
     ]

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from gateway.bench.field import Field, laid_field
+from gateway.bench.floor import PROVIDER
 from gateway.bench.loading import idle_cpu_s, run_load
 from gateway.bench.machine import CpuTime
 from gateway.bench.provider_load import ITEMS_MAX, Job, Seen
@@ -45,6 +46,7 @@ async def bench_provider(*, seconds: float, concurrency: int, workers: int) -> R
             batch=job.items,
             acknowledged=seen.provided,
             kinds=_KINDS,
+            parties=(PROVIDER,),
         )
         audited = await field.audit()
         return make_report(field, measured, audited, own_entries=seen.entries)

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.bench.audit import OF_PERMIT, Audited, audited_entries, missing
 from gateway.bench.field import Field
-from gateway.bench.floor import Floor, measure_floor
+from gateway.bench.floor import PARTIES, Floor, measure_floor
 from gateway.bench.machine import CpuTime, calibration_ms, fdatasync_ms, percentile
 
 FLOOR_S: Final = 1.0
@@ -70,6 +70,8 @@ class Measured:
     acknowledged: Sequence[str]
     kinds: Sequence[str] = OF_PERMIT
     """The entries that each acknowledged exchange must have left."""
+    parties: Sequence[str] = PARTIES
+    """Whose work was measured."""
 
 
 def make_report(
@@ -79,7 +81,9 @@ def make_report(
 
     `own_entries` are those of a log that the load itself kept and verified.
     """
-    floor = measure_floor(batch=max(1, round(measured.batch)), seconds=FLOOR_S)
+    floor = measure_floor(
+        batch=max(1, round(measured.batch)), seconds=FLOOR_S, parties=measured.parties
+    )
     waits = sorted(measured.waits_ms)
     done = max(1, measured.exchanges)
     cpu_ms = sum(used.total_s for used in measured.cpu.values()) * 1000 / done
