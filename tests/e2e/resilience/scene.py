@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from certs.publish import DirectoryChanges, publish_directory
 from codes.numbers import UnifiedNumber
@@ -23,6 +23,7 @@ from gateway.flows.record_types import Draft, new_id
 from gateway.flows.release import Decider
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.outbox import OutboxJob
+from gateway.outbound.lanes import Lane
 from gateway.storage.database import Connection, Database
 from gateway.storage.flags import FlagSet
 from gateway.storage.holds import HoldRow
@@ -256,10 +257,18 @@ async def waiting_rows(gateway: Gateway, kind: str, permit_id: str | None) -> in
 
 async def die(gateway: Gateway) -> None:
     """End a worker's work where it stands; nothing is finished, told or given back."""
-    tasks = [
-        *gateway.flows.continuations._tasks.values(),
-        *gateway.flows.outcomes._tasks,
+    flows = gateway.flows
+    lanes: list[Lane[Any, Any]] = [
+        flows.continuations._permits,
+        *flows.continuations._provisions.values(),
+        flows.outcomes._lane,
     ]
+    tasks = [*flows.continuations._tasks.values(), *flows.outcomes._tasks]
+    for lane in lanes:
+        lane._is_closed = True
+        tasks += lane._in_flight
+        for handle in lane._resting:
+            handle.cancel()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
