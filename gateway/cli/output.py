@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from certs.errors import CertsError
@@ -40,6 +41,8 @@ _EXITS: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
     (InvalidRequestError, ExitCode.USAGE),
 )
 _EXPECTED: Final = (SekishoError, CertsError, CodesError, OSError)
+
+_WIDTH_MAX: Final = 10_000
 
 out: Final = Console(highlight=False, soft_wrap=True)
 errors: Final = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -79,7 +82,7 @@ def print_rows(
         table.add_column(column.replace("_", " "))
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    out.print(table)
+    _print_whole(table)
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
@@ -87,7 +90,19 @@ def print_fields(fields: Mapping[str, object]) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in fields.items():
         table.add_row(name.replace("_", " "), _cell(value))
-    out.print(table)
+    _print_whole(table)
+
+
+def _print_whole(table: Table) -> None:
+    """Print a table as wide as it is: an id that was cut short cannot be used."""
+    unbounded = out.options.update(max_width=_WIDTH_MAX)
+    width = max(out.width, Measurement.get(out, unbounded, table).maximum)
+    whole = Console(file=out.file, width=width, highlight=False)
+    with whole.capture() as captured:
+        whole.print(table)
+    # One long value pads every line to its width; a terminal would show that as empty lines.
+    lines = (line.rstrip() for line in captured.get().splitlines())
+    out.file.write("".join(f"{line}\n" for line in lines))
 
 
 def _cell(value: object) -> str:

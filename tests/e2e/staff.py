@@ -128,21 +128,32 @@ class Ran:
 async def run_cli(
     network: Network, organisation: str, *arguments: str, lines: Sequence[dict[str, str]] = ()
 ) -> Ran:
-    """Run one command of the command line against a staff listener, as a script would."""
+    """Run one command against a staff listener, as a script would."""
+    return await run_plain(network, organisation, *arguments, "--json", lines=lines)
+
+
+async def run_plain(
+    network: Network, organisation: str, *arguments: str, lines: Sequence[dict[str, str]] = ()
+) -> Ran:
+    """Run one command against a staff listener, printing what a person reads."""
     url, ca = staff_client(network, organisation).url, staff_ca(network, organisation)
     given, giving = os.pipe()
     os.write(giving, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     os.close(giving)
     reach = ("--url", url, "--ca", str(ca), "--credentials-fd", str(given))
-    return await run_offline(*arguments, *reach)
+    return await _run(*arguments, *reach)
 
 
 async def run_offline(*arguments: str) -> Ran:
-    """Run one command of the command line in this process, as JSON."""
+    """Run one command that needs no credentials, as a script would."""
+    return await _run(*arguments, "--json")
+
+
+async def _run(*arguments: str) -> Ran:
     out = io.StringIO()
 
     def run() -> int:
-        with contextlib.redirect_stdout(out):
-            return call(build_app(), [*arguments, "--json"])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+            return call(build_app(), list(arguments))
 
     return Ran(await asyncio.to_thread(run), out.getvalue())
