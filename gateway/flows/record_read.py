@@ -66,10 +66,15 @@ class RecordReader:
         self, search: Search, *, after: Position | None = None, limit: int = 100
     ) -> list[OpenedEntry]:
         """Return a page of entries, newest first; `after` is the last one's position."""
+        return [self.open(entry) for entry in await self.look(search, after=after, limit=limit)]
+
+    async def look(
+        self, search: Search, *, after: Position | None = None, limit: int = 100
+    ) -> list[StoredEntry]:
+        """Return the same page as it is stored: a damaged entry hides none beside it."""
         async with self._database.read() as connection:
             wanted = self._wanted(search, _months(search, await read_months(connection)))
-            found = await search_entries(connection, wanted, after=after, limit=limit)
-        return [self.open(entry) for entry in found]
+            return await search_entries(connection, wanted, after=after, limit=limit)
 
     async def find(self, entry_ids: Sequence[str]) -> list[OpenedEntry]:
         """Return the entries with these ids; unknown ids are left out."""

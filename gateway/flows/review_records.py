@@ -9,25 +9,33 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
+from certs.errors import KeyStoreError
 from codes.canonical import instant
 from codes.numbers import UnifiedNumber
 from gateway.domain.staff import Staff, StaffPermission
-from gateway.errors import NotFoundError, NotPermittedError
+from gateway.errors import NotFoundError, NotPermittedError, SekishoError
 from gateway.flows.context import Context
 from gateway.flows.record_read import OpenedEntry, RecordReader, Search
 from gateway.flows.record_types import Draft, Recorded, SearchColumns
 from gateway.flows.sign_in_staff import SOURCE
+from gateway.records.errors import RecordsError
 from gateway.records.note import parse_note
 from gateway.records.proof_files import write_proof
-from gateway.records.tree import audit_paths
+from gateway.records.tree import audit_paths, leaf_hash, root_from_audit_path
 from gateway.storage import network_codes
-from gateway.storage.records import Position
+from gateway.storage.records import Position, StoredEntry
 
 NEVER_SHOWN: Final = frozenset({"code", "salt"})
 """A network code, and the salt that opens the commitment to one."""
 HIDDEN: Final = "hidden"
 
 PrivateState: TypeAlias = Literal["opened", "not-permitted", "key-destroyed"]
+
+
+class DamagedRecordError(SekishoError):
+    """The entry in the database is not what was recorded: export and verify the log."""
+
+    problem = "record-damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,27 +91,27 @@ class ReviewRecords:
 
     async def search(
         self, asked: RecordSearch, *, reader: Staff, after: Position | None, limit: int
-    ) -> list[OpenedEntry]:
+    ) -> list[StoredEntry]:
         """Return a page of entries, newest first; a search for a person is recorded.
 
         Raises:
             NotPermittedError: the reader may search, but not for a person.
         """
         if asked.person is None:
-            return await self._reader.search(_search(asked, None), after=after, limit=limit)
+            return await self._reader.look(_search(asked, None), after=after, limit=limit)
         if not reader.may(StaffPermission.RECORDS_SEARCH_PERSON):
             raise NotPermittedError("records: not by person")
         code = await self._code_of(asked.person)
-        found = []
+        found: list[StoredEntry] = []
         if code is not None:
-            found = await self._reader.search(_search(asked, code), after=after, limit=limit)
+            found = await self._reader.look(_search(asked, code), after=after, limit=limit)
         await self._record(
             reader,
             {
                 "what": "person-search",
                 "unified_number": asked.person.text,
                 "asked": asked.as_json(),
-                "entries": [entry.stored.entry_id for entry in found],
+                "entries": [entry.entry_id for entry in found],
             },
             subject=code,
         )
@@ -114,12 +122,16 @@ class ReviewRecords:
 
         Raises:
             NotFoundError: there is no such entry.
+            DamagedRecordError: the entry is not what was recorded.
         """
-        entries = await self._reader.find([entry_id])
+        try:
+            entries = await self._reader.find([entry_id])
+        except (RecordsError, KeyStoreError):
+            raise DamagedRecordError("records: an entry does not open") from None
         if not entries:
             raise NotFoundError("records: none of that id")
         (opened,) = entries
-        proof = await self._proof(entry_id)
+        proof = await self._proof(opened.stored)
         if not reader.may(StaffPermission.RECORDS_OPEN):
             return ShownRecord(opened=opened, state="not-permitted", private=None, proof=proof)
         if opened.private is None:
@@ -130,13 +142,16 @@ class ReviewRecords:
         }
         return ShownRecord(opened=opened, state="opened", private=private, proof=proof)
 
-    async def _proof(self, entry_id: str) -> str:
+    async def _proof(self, stored: StoredEntry) -> str:
+        """Return the proof of the very bytes that are shown, or raise `DamagedRecordError`."""
         writer = self._context.writer
-        recorded = (await writer.find([entry_id]))[entry_id]
+        recorded = (await writer.find([stored.entry_id]))[stored.entry_id]
         group = await writer.statements([recorded])
-        size = parse_note(group.checkpoint).checkpoint.size
-        (path,) = audit_paths(size, group.indexes, [recorded.leaf_hash], group.hashes)
-        return write_proof(index=recorded.index, path=path, note=group.checkpoint)
+        checkpoint, leaf = parse_note(group.checkpoint).checkpoint, leaf_hash(stored.leaf)
+        (path,) = audit_paths(checkpoint.size, group.indexes, [leaf], group.hashes)
+        if root_from_audit_path(checkpoint.size, stored.index, leaf, path) != checkpoint.root:
+            raise DamagedRecordError("records: an entry is not of the signed tree")
+        return write_proof(index=stored.index, path=path, note=group.checkpoint)
 
     async def _code_of(self, person: UnifiedNumber) -> bytes | None:
         vault = self._context.vault

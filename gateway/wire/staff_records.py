@@ -31,7 +31,7 @@ class RecordsSearch(Message, frozen=True):
 
 
 class Record(Message, frozen=True):
-    """One entry: where it stands, and its public part as it was recorded."""
+    """One entry: where it stands, and its public part, if it can be read, as it is stored."""
 
     id: Hex32
     slot: int
@@ -39,7 +39,7 @@ class Record(Message, frozen=True):
     kind: Slug
     time: Instant
     leaf_hash: Hex64
-    public: dict[str, object]
+    public: dict[str, object] | None = None
 
 
 class Records(Message, frozen=True):

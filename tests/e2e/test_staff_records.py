@@ -1,8 +1,10 @@
 """Records as auditors take them: searched, proved, exported, verified, held against each other."""
 
 import asyncio
+import contextlib
 import itertools
 import zipfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -121,41 +123,64 @@ async def test_one_changed_byte_names_its_entry(
     assert ran.json["first_fault"]["reason"] == "entry-changed"
 
 
-async def test_a_changed_row_of_the_record_table_is_named(
-    postgres: EmbeddedPostgres, network: Network, roots: Roots, tmp_path: Path
-) -> None:
-    """What a database administrator could do, done to the table that exports are made from."""
-    database = network.gateway(NAGAOKA).context.database
-    async with database.read() as connection:
+@contextlib.asynccontextmanager
+async def tampered(
+    postgres: EmbeddedPostgres, network: Network, old: bytes = b"provided", new: bytes = b"withheld"
+) -> AsyncIterator[asyncpg.Record]:
+    """What a database administrator could do, undone in the end; gives the row as it was."""
+    async with network.gateway(NAGAOKA).context.database.read() as connection:
         row = await connection.fetchrow(
-            "SELECT slot, index, leaf, current_database() AS name FROM log_entries"
+            "SELECT slot, index, leaf, entry_id, current_database() AS name FROM log_entries"
             " WHERE kind = 'provision' LIMIT 1"
         )
     assert row is not None
     owner = await asyncpg.connect(postgres.dsn(OWNER_ROLE, row["name"]))
-    changed = bytes(row["leaf"]).replace(b"provided", b"withheld", 1)
-    await owner.execute(
-        "UPDATE log_entries SET leaf = $1 WHERE slot = $2 AND index = $3",
-        *(changed, row["slot"], row["index"]),
-    )
+    update = "UPDATE log_entries SET leaf = $1 WHERE slot = $2 AND index = $3"
+    changed = bytes(row["leaf"]).replace(old, new, 1)
+    assert changed != row["leaf"]
+    await owner.execute(update, changed, row["slot"], row["index"])
+    try:
+        yield row
+    finally:
+        await owner.execute(update, row["leaf"], row["slot"], row["index"])
+        await owner.close()
+
+
+@pytest.mark.usefixtures("number")
+async def test_a_changed_row_of_the_record_table_is_named(
+    postgres: EmbeddedPostgres, network: Network, roots: Roots, tmp_path: Path
+) -> None:
     bundle = tmp_path / "tampered.zip"
-    ran = await run_cli(
-        network,
-        NAGAOKA,
-        *("records", "export", str(bundle)),
-        lines=[(await somebody(roots, NAGAOKA)).credential()],
-    )
-    await owner.execute(
-        "UPDATE log_entries SET leaf = $1 WHERE slot = $2 AND index = $3",
-        *(row["leaf"], row["slot"], row["index"]),
-    )
-    await owner.close()
+    line = (await somebody(roots, NAGAOKA)).credential()
+
+    async with tampered(postgres, network) as row:
+        ran = await run_cli(network, NAGAOKA, "records", "export", str(bundle), lines=[line])
     found = await verify(network, bundle, "--allow-unproved")
 
-    assert ran.code == ExitCode.DONE
-    assert found.code == ExitCode.FAILED
+    assert (ran.code, found.code) == (ExitCode.DONE, ExitCode.FAILED)
     fault = found.json["first_fault"]
     assert (fault["slot"], fault["index"]) == (row["slot"], row["index"])
+
+
+@pytest.mark.usefixtures("number")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"outcome":"provided"', b'"outcome":"withheld"'),  # no entry any more
+        (b'"law_day":"2026', b'"law_day":"2025'),  # an entry that nobody recorded
+    ],
+)
+async def test_a_changed_row_hides_no_other_and_is_not_shown_as_good(
+    postgres: EmbeddedPostgres, network: Network, roots: Roots, old: bytes, new: bytes
+) -> None:
+    auditor = await (await somebody(roots, NAGAOKA)).sign_in()
+
+    async with tampered(postgres, network, old, new) as row:
+        found = await auditor.post("/v1/records:search", {"limit": 200})
+        shown = await auditor.get(f"/v1/records/{row['entry_id'].hex}")
+
+    assert found.status == 200
+    assert (shown.status, shown.body["type"]) == (500, "record-damaged")
 
 
 @pytest.mark.parametrize("bounds", ["--begins", "--ends"])

@@ -12,12 +12,11 @@ from codes.numbers import UnifiedNumber
 from gateway.domain.staff import StaffPermission
 from gateway.errors import InvalidBodyError, InvalidQueryError
 from gateway.flows.record_archive import MEDIA_TYPE, archived
-from gateway.flows.record_read import OpenedEntry
 from gateway.flows.review_records import RecordSearch
 from gateway.http.paging import cursor_of, read_cursor
 from gateway.http.routes import Permission, Route
 from gateway.listeners.staff.services import StaffCall
-from gateway.storage.records import Position
+from gateway.storage.records import Position, StoredEntry
 from gateway.wire.staff_records import Record, Records, RecordsExport, RecordShown, RecordsSearch
 
 _BYTES_MAX: Final = 8 * 1024
@@ -45,7 +44,7 @@ async def show_record(call: StaffCall) -> RecordShown:
         raise InvalidQueryError("records: not an id")
     shown = await call.services.records.show(entry_id, reader=call.caller.staff)
     return RecordShown(
-        record=_record(shown.opened),
+        record=_record(shown.opened.stored),
         entry=b64(shown.opened.stored.leaf),
         proof=shown.proof,
         private_state=shown.state,
@@ -91,7 +90,7 @@ ROUTES: Final = (
         permission=Permission(StaffPermission.RECORDS_READ),
         summary="Show an entry with its proof",
         response=RecordShown,
-        problems=("not-found", "queue-full", "slot-stopped"),
+        problems=("not-found", "record-damaged", "queue-full", "slot-stopped"),
     ),
     Route(
         method="POST",
@@ -123,8 +122,7 @@ def _search(body: RecordsSearch) -> RecordSearch:
     )
 
 
-def _record(opened: OpenedEntry) -> Record:
-    stored = opened.stored
+def _record(stored: StoredEntry) -> Record:
     return Record(
         id=stored.entry_id,
         slot=stored.slot,
@@ -132,12 +130,19 @@ def _record(opened: OpenedEntry) -> Record:
         kind=stored.kind,
         time=instant(stored.time),
         leaf_hash=stored.leaf_hash.hex(),
-        public=msgspec.json.decode(stored.leaf, type=dict[str, object]),
+        public=_public(stored.leaf),
     )
 
 
-def _cursor(last: OpenedEntry) -> str:
-    place = last.stored.position
+def _public(leaf: bytes) -> dict[str, object] | None:
+    try:
+        return msgspec.json.decode(leaf, type=dict[str, object])
+    except msgspec.DecodeError:
+        return None  # changed in the database; the verifier says what is wrong with it
+
+
+def _cursor(last: StoredEntry) -> str:
+    place = last.position
     return cursor_of(place.time, f"{place.slot}.{place.index}")
 
 
