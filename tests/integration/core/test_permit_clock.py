@@ -1,12 +1,11 @@
 """Inquiries whose time cannot be: their answers are kept under no day."""
 
-import asyncio
 from datetime import timedelta
 
 from gateway.core.inquiries import INQUIRY_AGE_MAX
 from tests.integration.core.answers import a_person, reason_of
 from tests.integration.core.conftest import Core
-from tests.integration.core.world import Member, World
+from tests.integration.core.world import Member, World, the_directory_is_fresh
 
 
 async def test_an_inquiry_older_than_a_week_is_refused(
@@ -14,7 +13,7 @@ async def test_an_inquiry_older_than_a_week_is_refused(
 ) -> None:
     asked = await union.ask((await a_person(core))[1])
     world.clock.ahead += INQUIRY_AGE_MAX + timedelta(days=1)
-    await asyncio.sleep(1.5)  # the core renews its directory
+    await the_directory_is_fresh(world, union)
 
     answer = await union.permits(asked)
 

@@ -1,31 +1,17 @@
 """How long a permit lives, and how often one statement is answered (PROTOCOL §3 *Once*)."""
 
-import asyncio
-import json
 from datetime import timedelta
 
 import pytest
 
-from codes.canonical import parse_instant
-from gateway.demo import cast
 from tests.integration.core.answers import a_person, reason_of, token_of
 from tests.integration.core.conftest import Core
 from tests.integration.core.world import (
     REQUEST_DAYS,
     Member,
     World,
+    the_directory_is_fresh,
 )
-
-
-async def the_directory_is_fresh(world: World, member: Member) -> None:
-    """Return once the core has renewed what ran out when a test moved the clock."""
-    async with asyncio.timeout(20):
-        while True:
-            fetched = await member.context.peers.get(cast.CORE, "/v1/directory")
-            expires = parse_instant(json.loads(fetched.body)["signed"]["expires"])
-            if expires > world.clock.now() + timedelta(minutes=1):
-                return
-            await asyncio.sleep(0.05)
 
 
 @pytest.fixture(autouse=True)

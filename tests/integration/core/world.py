@@ -1,6 +1,7 @@
 """The demonstration's network on loopback: a real core over TLS, its members' logs and keys."""
 
 import asyncio
+import json
 import secrets
 import shutil
 import socket
@@ -14,6 +15,7 @@ from typing import Final
 from certs.keystore import KeyStore, MasterKey
 from certs.network import init_network, keys_directory
 from certs.sealing import MessageSealer, pack_code
+from codes.canonical import parse_instant
 from codes.network_code import NetworkCode
 from codes.numbers import ResidentCode
 from gateway.app.floor import laid_floor
@@ -328,3 +330,14 @@ def _free_ports(count: int) -> list[int]:
     for probe in probes:
         probe.close()
     return ports
+
+
+async def the_directory_is_fresh(world: World, member: Member) -> None:
+    """Return once the core has renewed what ran out when a test moved the clock."""
+    async with asyncio.timeout(20):
+        while True:
+            fetched = await member.context.peers.get(cast.CORE, "/v1/directory")
+            expires = parse_instant(json.loads(fetched.body)["signed"]["expires"])
+            if expires > world.clock.now() + timedelta(minutes=1):
+                return
+            await asyncio.sleep(0.05)
