@@ -1,7 +1,9 @@
 """Where the demonstration's instances lie and how each of them is set up."""
 
+import secrets
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,7 @@ from gateway.settings import Role
 
 HOST: Final = "127.0.0.1"
 SETTINGS: Final = "settings.toml"
+PORTS: Final = range(20_000, 32_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +81,19 @@ def instances(folder: Path, gateways: Sequence[str], *, with_residents: bool) ->
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """Return a port for each name that nobody listened on a moment ago."""
-    probes = [socket.socket() for _ in names]
-    try:
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return {name: probe.getsockname()[1] for name, probe in zip(names, probes, strict=True)}
-    finally:
-        for probe in probes:
-            probe.close()
+    """Return a port for each name that nobody listened on a moment ago.
+
+    They are used seconds later: so none is from the range out of which the system gives ports to
+    outgoing connections.
+    """
+    chance = secrets.SystemRandom()
+    found: set[int] = set()
+    while len(found) < len(names):
+        port = chance.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            found.add(port)
+    return dict(zip(names, found, strict=True))
 
 
 def lay_out(instance: Instance, ports: Mapping[str, int], tuning: Tuning) -> None:

@@ -39,14 +39,17 @@ _GONE: Final = (
     asyncpg.InternalClientError,
 )
 _APPLICATION: Final = "sekisho"
-_POOL_SETTINGS: Final = {
+# Days and months begin as empty tables: a plan made then would read them whole for as long as it
+# is kept. Everything here is found by an index.
+_PLANNING: Final = {"enable_seqscan": "off"}
+_POOL_SETTINGS: Final = _PLANNING | {
     "application_name": _APPLICATION,
     "idle_in_transaction_session_timeout": "60s",
     "lock_timeout": "20s",
 }
 # A commit is waited for however long it takes (PROTOCOL §5): giving up would not tell whether
 # it happened. What is dead is found by the keep-alives of both ends.
-_WRITER_SETTINGS: Final = {
+_WRITER_SETTINGS: Final = _PLANNING | {
     "application_name": f"{_APPLICATION}-writer",
     "statement_timeout": "0",
     "lock_timeout": "0",
