@@ -1,4 +1,4 @@
-"""The gate as decisions see it: remembered while nothing says otherwise, and read anew when asked."""
+"""The gate as decisions see it: remembered until found stale, and read anew when asked."""
 
 import asyncio
 from collections.abc import Sequence
