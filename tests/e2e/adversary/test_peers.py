@@ -168,6 +168,28 @@ async def test_garbage_is_no_answer(network: Network, union: Rogue, what: str) -
     assert server.requests == 1
 
 
+async def test_an_answer_without_end_is_broken_off_and_not_held(
+    network: Network, union: Rogue
+) -> None:
+    """What is too long is refused while it comes, not when all of it is there."""
+    chunk, most = b" " * 65_536, 8 * BODY_BYTES_MAX
+    written: list[int] = []
+
+    async def pours(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        while sum(written) < most:
+            await response.write(chunk)
+            written.append(len(chunk))
+        return response
+
+    async with served(network, union, in_place_of=cast.NAGAOKA, manners=pours):
+        with pytest.raises(PeerProtocolError):
+            await ask(union)
+
+    assert sum(written) < most
+
+
 async def test_a_message_of_megabytes_goes_out_whole(network: Network, union: Rogue) -> None:
     lengths: list[tuple[int | None, int]] = []
 
