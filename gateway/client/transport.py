@@ -27,6 +27,8 @@ from gateway.wire.problems import Problem
 T = TypeVar("T")
 
 TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105  # a path, no password
+NOT_NOW: Final = "temporarily_unavailable"
+"""OAuth's word for a sign-in that may be tried again (RFC 6749 §4.1.2.1)."""
 TOKEN_MARGIN_S: Final = 30.0
 TIMEOUT_S: Final = 60.0
 CONNECTIONS_MAX: Final = 16
@@ -146,12 +148,15 @@ class Transport:
         }
         if self._scope is not None:
             form["scope"] = self._scope
-        status, _, raw = await self._raw("POST", TOKEN_PATH, aiohttp.FormData(form)(), {})
+        status, answered, raw = await self._raw("POST", TOKEN_PATH, aiohttp.FormData(form)(), {})
         if status >= _OK_MAX:
             try:
                 told = msgspec.json.decode(raw, type=OAuthProblem)
             except msgspec.DecodeError:
                 raise SignInError(f"status {status}") from None
+            if told.error == NOT_NOW:
+                problem = Problem(type="unavailable", title=f"sign-in: {NOT_NOW}", status=status)
+                raise GatewayBusyError(problem, _retry_after_s(answered))
             raise SignInError(told.error, told.error_description)
         return msgspec.json.decode(raw, type=TokenAnswer)
 

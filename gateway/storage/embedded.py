@@ -58,7 +58,7 @@ _SETTINGS: Final = {
     "full_page_writes": "on",
     "synchronous_commit": "on",
     "shared_buffers": "128MB",
-    "max_connections": "100",
+    "max_connections": "200",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "jit": "off",

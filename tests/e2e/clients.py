@@ -10,7 +10,8 @@ from gateway.client import BackofficeClient, Credentials
 from gateway.demo import cast
 from gateway.domain.client import ANY
 from gateway.domain.scopes import SCOPES
-from tests.e2e.parties import HOST, Network
+from tests.e2e.parties import Network
+from tests.tools.ports import HOST
 
 BACKOFFICE = "backoffice"
 

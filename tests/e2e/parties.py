@@ -1,7 +1,6 @@
 """A whole network inside one process: real PostgreSQL, real TLS, real HTTP, real statements."""
 
 import asyncio
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,8 +20,8 @@ from gateway.demo import cast
 from gateway.settings import Settings, listener_addresses, parse_settings
 from gateway.storage.database import Database
 from policies.allow_list import AllowList
+from tests.tools.ports import HOST, held_ports
 
-HOST = "127.0.0.1"
 NewDatabase = Callable[[], Awaitable[str]]
 Runs = Callable[[str, str], bool]
 """Whether a party runs a background task, by their names."""
@@ -68,13 +67,6 @@ class Network:
         gateway = self.parties[name].gateway
         assert gateway is not None
         return gateway
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def settings_of(name: str, role: str, folder: Path, ports: Mapping[str, int]) -> Settings:
@@ -126,7 +118,7 @@ async def whole_network(
     roles = {cast.CORE: "core"} | dict.fromkeys(gateways, "gateway")
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sekisho-e2e-")))
-        ports = {name: free_port() for name in (cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS)}
+        ports = stack.enter_context(held_ports((cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS)))
         init_network(
             cast.network_spec(ports, environment="test", law_day=law_day),
             folder / "network",

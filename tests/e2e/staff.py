@@ -16,7 +16,8 @@ from certs.passwords import TOTP_STEP_S, Totp
 from certs.tls import listener_client_context
 from gateway.cli.main import build_app, call
 from gateway.cli.staff_client import Answer, StaffClient
-from tests.e2e.parties import HOST, Network
+from tests.e2e.parties import Network
+from tests.tools.ports import HOST
 
 PASSWORD = "correct horse battery"
 SLOW_S = 5

@@ -18,7 +18,7 @@ MEMBERS = {
     "errors",
     "lost",
 }
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.timeout(300)
 
 
 def bench(*arguments: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ OUTCOMES = {
     "7-changed-byte": ("found", "entry-changed"),
     "7-untouched": ("verified", None),
 }
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.e2e.parties import Network, NewDatabase, whole_network
 from tests.e2e.people import People
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def new_database(
     postgres: EmbeddedPostgres, migrated_template: str
 ) -> AsyncIterator[NewDatabase]:
@@ -31,47 +31,47 @@ async def new_database(
         await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def network(new_database: NewDatabase) -> AsyncIterator[Network]:
     """Everybody of the demonstration; a test leaves it as it found it."""
     async with whole_network(new_database) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def people(network: Network) -> People:
     return People(network, network.key_stores[cast.CORE])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def union(network: Network, people: People) -> AsyncIterator[Rogue]:
     """The union's keys, log and certificate in the hands of the test."""
     async with Rogue.of(network, people, cast.GUNMA_UNION) as rogue:
         yield rogue
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def immigration(network: Network, people: People) -> AsyncIterator[Rogue]:
     """Another member, who has no part in the union's exchanges."""
     async with Rogue.of(network, people, cast.IMMIGRATION) as rogue:
         yield rogue
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def nagaoka(network: Network, people: People) -> AsyncIterator[Rogue]:
     """The provider's keys, log and certificate in the hands of the test."""
     async with Rogue.of(network, people, cast.NAGAOKA) as rogue:
         yield rogue
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def core(network: Network, people: People) -> AsyncIterator[Rogue]:
     """The core's keys, log and certificate in the hands of the test."""
     async with Rogue.of(network, people, cast.CORE) as rogue:
         yield rogue
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def night(new_database: NewDatabase) -> AsyncIterator[Night]:
     """The parties around midnight, at rest."""
     async with around_midnight(new_database) as parties:

@@ -9,7 +9,8 @@ from aiohttp import web
 from certs.tls import network_server_context
 from tests.e2e.adversary.rogue import Rogue
 from tests.e2e.adversary.routes import certificate_of
-from tests.e2e.parties import HOST, Network, free_port
+from tests.e2e.parties import Network
+from tests.tools.ports import HOST, free_port
 
 Manners = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

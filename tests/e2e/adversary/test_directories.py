@@ -29,8 +29,6 @@ from tests.e2e.adversary.test_swaps import provision_of
 from tests.e2e.parties import Network
 from tests.e2e.test_exchange import REGISTRATION, an_order
 
-pytestmark = pytest.mark.xdist_group("midnight")
-
 
 @asynccontextmanager
 async def expired(trust: Trust) -> AsyncIterator[None]:

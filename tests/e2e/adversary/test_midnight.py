@@ -18,8 +18,6 @@ from tests.e2e.adversary.test_once import told
 from tests.e2e.adversary.test_swaps import lied_to, provision_of
 from tests.e2e.test_exchange import REGISTRATION, an_order
 
-pytestmark = pytest.mark.xdist_group("midnight")
-
 
 async def test_what_was_permitted_before_midnight_is_answered_after_it_and_again(
     night: Night,

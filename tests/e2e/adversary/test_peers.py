@@ -28,8 +28,9 @@ from gateway.wire.network import (
 )
 from tests.e2e.adversary.rogue import PROVISIONS, Rogue, adds
 from tests.e2e.adversary.servers import Manners, served
-from tests.e2e.parties import HOST, Network, free_port
+from tests.e2e.parties import Network
 from tests.e2e.test_exchange import REGISTRATION, an_order
+from tests.tools.ports import HOST, free_port
 
 NO_MATTER = ProvisionsRequest(tokens=["x"], groups=[], items=[])
 

@@ -12,8 +12,8 @@ from gateway.records.kinds import Provision
 from gateway.wire.codec import decode_json, encode_json
 from gateway.wire.network import ProvisionsAnswer, ProvisionsRequest
 from tests.e2e.adversary.rogue import Rogue
-from tests.e2e.parties import HOST
 from tests.e2e.resilience.scene import PROVISIONS, Scene
+from tests.tools.ports import HOST
 
 
 @asynccontextmanager

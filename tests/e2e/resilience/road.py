@@ -13,7 +13,8 @@ from aiohttp import web
 from certs.tls import network_client_context, network_server_context
 from gateway.flows.context import Context
 from tests.e2e.adversary.routes import certificate_of
-from tests.e2e.parties import HOST, Network, free_port
+from tests.e2e.parties import Network
+from tests.tools.ports import HOST, free_port
 
 BODY_BYTES_MAX = 16 * 1024 * 1024
 REFUSAL = b'{"type":"not-found","title":"x","status":404}'

@@ -14,7 +14,6 @@ from gateway.storage.embedded import SUPERUSER, EmbeddedPostgres
 from gateway.wire.codec import decode_json
 from gateway.wire.network import PermitsAnswer, ProvisionsAnswer
 from tests.e2e.adversary.rogue import Rogue
-from tests.e2e.parties import HOST
 from tests.e2e.resilience.presenting import (
     first_port,
     present,
@@ -25,6 +24,7 @@ from tests.e2e.resilience.presenting import (
 )
 from tests.e2e.resilience.road import Fate, road
 from tests.e2e.resilience.scene import ITEM, PERMITS, PROVISIONS, Scene, until
+from tests.tools.ports import HOST
 
 WAITING_WRITERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

@@ -1,6 +1,6 @@
 """A running core for a test, and the members who speak to it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -23,6 +23,7 @@ from tests.integration.core.world import (
     a_resident,
     serving,
 )
+from tests.tools.ports import held_ports
 
 PARTIES = (cast.CORE, UNION, NAGAOKA, cast.RESIDENT_NETWORK)
 
@@ -69,8 +70,9 @@ class Core:
 
 
 @pytest.fixture(scope="session")
-def network_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return Template.make(tmp_path_factory.mktemp("network") / "keys")
+def network_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    with held_ports((cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS)) as ports:
+        yield Template.make(tmp_path_factory.mktemp("network") / "keys", ports)
 
 
 @pytest.fixture(scope="module")

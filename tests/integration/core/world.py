@@ -4,7 +4,6 @@ import asyncio
 import json
 import secrets
 import shutil
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -47,8 +46,8 @@ from gateway.settings import (
 from gateway.wire.network import PermitAsked, PermitsAnswer, PermitsRequest
 from policies.gates import ConsentStatement
 from policies.model import ProcedureId
+from tests.tools.ports import HOST
 
-HOST: Final = "127.0.0.1"
 UNION: Final = cast.GUNMA_UNION
 NAGAOKA: Final = cast.NAGAOKA
 IMMIGRATION: Final = cast.IMMIGRATION
@@ -81,9 +80,7 @@ class Template:
     ports: Mapping[str, int]
 
     @classmethod
-    def make(cls, folder: Path) -> "Template":
-        names = (cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS)
-        ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    def make(cls, folder: Path, ports: Mapping[str, int]) -> "Template":
         init_network(
             cast.network_spec(ports, environment="test"),
             folder,
@@ -322,14 +319,6 @@ def parsed(raw: bytes) -> Public:
 def a_resident() -> ResidentCode:
     """Return somebody's resident-record code."""
     return ResidentCode.parse(f"{secrets.randbelow(10**11):011d}")
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 async def the_directory_is_fresh(world: World, member: Member) -> None:

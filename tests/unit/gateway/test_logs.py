@@ -13,12 +13,12 @@ from gateway.logs import configure, get_logger
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    library = logging.getLogger()
+    library, settings = logging.getLogger(), structlog.get_config()
     before, level = library.handlers[:], library.level
     stream = io.StringIO()
     configure(stream=stream, role="gateway")
     yield stream
-    structlog.reset_defaults()
+    structlog.configure(**settings)
     structlog.contextvars.clear_contextvars()
     library.handlers[:] = before
     library.setLevel(level)

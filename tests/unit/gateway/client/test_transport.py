@@ -157,6 +157,25 @@ async def test_a_refused_sign_in_tells_oauths_word() -> None:
     assert script.calls == []
 
 
+async def test_a_sign_in_that_is_not_possible_now_is_tried_again() -> None:
+    refusals = [503, 503]
+
+    def busy_at_first() -> web.Response:
+        if refusals:
+            return web.json_response({"error": "temporarily_unavailable"}, status=refusals.pop())
+        return web.json_response({"access_token": "t", "token_type": "Bearer", "expires_in": 600})
+
+    script = Scripted(token_answer=busy_at_first)
+    async with talking(script) as client:
+        with pytest.raises(GatewayBusyError) as busy:
+            await client.call("POST", "/v1/subject-flags", body=b"{}")
+        answer = await client.call("GET", "/v1/inquiries", is_safe=True)
+
+    assert busy.value.problem.status == 503
+    assert answer.status == 200
+    assert len(script.calls) == 1
+
+
 async def test_an_answer_that_is_no_problem_document_is_still_an_error() -> None:
     script = Scripted(answers=[web.Response(status=500, text="<html>")])
     async with talking(script) as client:
