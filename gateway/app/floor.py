@@ -56,9 +56,7 @@ async def laid_floor(
     _tell_version(trust.directory, None)
     trust.watch(_tell_version)
     async with AsyncExitStack() as stack:
-        database = await Database.open(
-            worker.dsn, connections_max=settings.database.pool_connections_max
-        )
+        database = await worker.open_database()
         stack.push_async_callback(database.close)
         keys = worker.key_store()
         await open_streams(

@@ -39,9 +39,14 @@ class WorkerContext:
         return KeyStore.open(self.settings.key_store_dir, self.master_key)
 
     async def open_database(self) -> Database:
-        """Return this worker's pool; the role closes it."""
-        return await Database.open(
-            self.dsn, connections_max=self.settings.database.pool_connections_max
+        """Return this worker's pool; the role closes it.
+
+        A worker that died with the database is back before the database is: so it waits.
+        """
+        return await Database.open_when_there(
+            self.dsn,
+            connections_max=self.settings.database.pool_connections_max,
+            patience_s=self.settings.workers.start_timeout_s / 2,
         )
 
 

@@ -23,7 +23,7 @@ from gateway.settings import WorkerSettings
 WORKER_COMMAND: Final = (sys.executable, "-I", "-m", "gateway.app.worker")
 SILENCE_S_MAX: Final = 5 * SIGN_OF_LIFE_S
 COMMAND_S_MAX: Final = 60.0
-_STEADY_S: Final = 60.0  # a worker that lived this long starts with the shortest delay again
+_STEADY_S: Final = 10.0  # a worker that lived this long starts with the shortest delay again
 _GRACE_S: Final = 5.0
 _STARTING: Final[tuple[str, ...]] = ("starting",)
 _DOWN: Final[tuple[str, ...]] = ("down",)

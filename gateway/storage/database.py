@@ -4,7 +4,9 @@ The running role owns nothing; the owner's role is for migrations alone. SQL is 
 `LiteralString` everywhere: what came from outside goes in as a parameter, never as text.
 """
 
+import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, LiteralString, Self, TypeAlias
@@ -21,6 +23,7 @@ WriterConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 POOL_CONNECTIONS_MAX: Final = 8
 CONNECT_TIMEOUT_S: Final = 10.0
+AGAIN_S: Final = 0.2
 QUERY_TIMEOUT_S: Final = 30.0
 ACQUIRE_TIMEOUT_S: Final = 10.0
 KEEPALIVE_IDLE_S: Final = 10
@@ -98,6 +101,24 @@ class Database:
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise UnavailableError(f"database: {type(error).__name__}") from error
         return cls(dsn, pool)
+
+    @classmethod
+    async def open_when_there(
+        cls, dsn: str, *, connections_max: int = POOL_CONNECTIONS_MAX, patience_s: float
+    ) -> Self:
+        """Return the database as soon as it answers; it may be coming back just now.
+
+        Raises:
+            UnavailableError: nobody answered in all that time.
+        """
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                return await cls.open(dsn, connections_max=connections_max)
+            except UnavailableError:
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(AGAIN_S)
 
     async def close(self) -> None:
         """Give every connection back and end it."""

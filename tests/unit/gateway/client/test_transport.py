@@ -163,7 +163,8 @@ async def test_a_sign_in_that_is_not_possible_now_is_tried_again() -> None:
     def busy_at_first() -> web.Response:
         if refusals:
             return web.json_response({"error": "temporarily_unavailable"}, status=refusals.pop())
-        return web.json_response({"access_token": "t", "token_type": "Bearer", "expires_in": 600})
+        answer = {"access_token": "t", "token_type": "Bearer", "expires_in": 600, "scope": ""}
+        return web.json_response(answer)
 
     script = Scripted(token_answer=busy_at_first)
     async with talking(script) as client:
