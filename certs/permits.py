@@ -20,7 +20,16 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 
 from certs.errors import CertsError, KeyMaterialError, PermitError
 from certs.sealing import KeyHeader
-from certs.terms import Count, Hex32, Hex64, Instant, Organisation, Shape, Terms
+from certs.terms import (
+    Count,
+    Hex32,
+    Hex64,
+    Instant,
+    Organisation,
+    Shape,
+    Terms,
+    has_controls,
+)
 from codes.canonical import parse_canonical, parse_instant, unb64
 from codes.errors import CodesError
 
@@ -260,6 +269,8 @@ def _parse_claims(payload: bytes) -> PermitToken:
         raise PermitError("token-claims", "permit token") from None
     if not is_canonical:
         raise PermitError("token-claims", "permit token: not canonical")
+    if has_controls(payload):
+        raise PermitError("token-claims", "permit token: control character")
     return claims
 
 

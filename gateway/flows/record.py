@@ -63,8 +63,10 @@ __all__ = [
 ]
 
 LINGER_S: Final = 0.002
-"""How long the writer waits for company after a batch of more than `ALONE_MAX` entries."""
+"""How long the writer waits to see whether more comes, when more than `ALONE_MAX` are about."""
 ALONE_MAX: Final = 2
+COMPANY_S_MAX: Final = 0.03
+"""How long a batch may grow, while every look finds more (ADR 0013)."""
 
 log = get_logger()
 
@@ -219,15 +221,26 @@ class RecordWriter:
 
     async def run(self) -> None:
         """Record what comes until drained or stopped; the writer's only task."""
+        is_busy = False
         try:
             while not (self._is_draining and not self.waiting):
                 await self._queue.wait()
+                if is_busy or self.waiting > ALONE_MAX:
+                    await self._gather()
                 self._calls = self._queue.take()
-                if self._calls and await self._record(self._calls) > ALONE_MAX:
-                    await asyncio.sleep(LINGER_S)
+                is_busy = bool(self._calls) and await self._record(self._calls) > ALONE_MAX
             await self._signed()
         except Exception as error:  # noqa: BLE001  # the outermost loop: anything unforeseen stops the slot
             self._stop(error)
+
+    async def _gather(self) -> None:
+        """Wait for company as long as more keeps coming, but not for ever."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + COMPANY_S_MAX
+        waited = -1
+        while self.waiting > waited and loop.time() < deadline and not self._is_draining:
+            waited = self.waiting
+            await asyncio.sleep(LINGER_S)
 
     async def _record(self, calls: Sequence[Call]) -> int:
         prepared = [one for call in calls for one in call.writable]

@@ -14,7 +14,7 @@ from typing import Final, get_type_hints
 
 import msgspec
 
-from certs.terms import Day, Instant
+from certs.terms import Day, Instant, has_controls
 from codes.canonical import b64, canonical_json, parse_canonical, parse_instant, unb64
 from codes.errors import CodesError
 from gateway.records.errors import RecordsError
@@ -71,18 +71,15 @@ def build_entry(
             entry-too-large, private-too-large.
     """
     plaintext = build_private(private, salt=salt)
-    if not COMMON.isdisjoint(members):
-        raise RecordsError("reserved-member", kind)
-    document = {
-        **members,
-        "v": ENTRY_VERSION,
-        "id": entry_id,
-        "kind": kind,
-        "time": time,
-        "organisation": organisation,
-        "slot": slot,
-        "private": private_commitment(plaintext).hex(),
-    }
+    document = _document(
+        kind,
+        members,
+        entry_id=entry_id,
+        time=time,
+        organisation=organisation,
+        slot=slot,
+        private=private_commitment(plaintext).hex(),
+    )
     raw = _encode(_convert(document))
     return Entry(raw=raw, leaf_hash=leaf_hash(raw), private_plaintext=plaintext)
 
@@ -93,15 +90,18 @@ def check_members(kind: str, members: Mapping[str, object]) -> None:
     Raises:
         RecordsError: unknown-kind, reserved-member, bad-entry, entry-too-large.
     """
-    build_entry(
-        kind=kind,
-        members=members,
-        private={},
-        entry_id="0" * 32,
-        time="2000-01-01T00:00:00.000Z",
-        organisation="-".join(["x"] * 32),
-        slot=0,
-        salt=bytes(SALT_BYTES),
+    _encode(
+        _convert(
+            _document(
+                kind,
+                members,
+                entry_id="0" * 32,
+                time="2000-01-01T00:00:00.000Z",
+                organisation="-".join(["x"] * 32),
+                slot=0,
+                private="0" * 64,
+            )
+        )
     )
 
 
@@ -214,6 +214,30 @@ def _checks_of(shape: type[Public]) -> tuple[tuple[str, Callable[[str], object]]
 _CALENDAR: Final = {shape: _checks_of(shape) for shape in set(KINDS.values())}
 
 
+def _document(
+    kind: str,
+    members: Mapping[str, object],
+    *,
+    entry_id: str,
+    time: str,
+    organisation: str,
+    slot: int,
+    private: str,
+) -> dict[str, object]:
+    if not COMMON.isdisjoint(members):
+        raise RecordsError("reserved-member", kind)
+    return {
+        **members,
+        "v": ENTRY_VERSION,
+        "id": entry_id,
+        "kind": kind,
+        "time": time,
+        "organisation": organisation,
+        "slot": slot,
+        "private": private,
+    }
+
+
 def _convert(document: Mapping[str, object]) -> Public:
     shape = KINDS.get(str(document["kind"]))
     if shape is None:
@@ -243,6 +267,8 @@ def _encode(public: Public) -> bytes:
         raise RecordsError("bad-entry", "lone surrogate") from None
     if len(raw) > ENTRY_BYTES_MAX:
         raise RecordsError("entry-too-large")
+    if has_controls(raw):
+        raise RecordsError("bad-entry", "control character")
     return raw
 
 

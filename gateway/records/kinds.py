@@ -20,10 +20,10 @@ from certs.terms import (
     Information,
     Instant,
     Mark,
-    Name,
     Organisation,
     Shape,
     Slug,
+    Text,
 )
 
 ENTRY_VERSION: Final = 1
@@ -51,7 +51,7 @@ class Consent(Shape, frozen=True, kw_only=True):
     """Whether the person consented, on what ground or day (令, `LAW.md` *Consent*)."""
 
     state: Literal["unknown", "required", "not-required"]
-    ground: Name | None = None
+    ground: Text | None = None
     date: Day | None = None
 
     def __post_init__(self) -> None:
@@ -63,17 +63,17 @@ class Consent(Shape, frozen=True, kw_only=True):
 class _Asked(Public, frozen=True, kw_only=True):
     """The members that inquiry and permit share; the same as `certs.terms.Terms`."""
 
-    inquirer_body: Name
-    provider_body: Name
-    department: Name
-    affair: Name
-    procedure: Name
-    citation: Name
+    inquirer_body: Text
+    provider_body: Text
+    department: Text
+    affair: Text
+    procedure: Text
+    citation: Text
     information: Information
-    subject_role: Name
+    subject_role: Text
     condition: Condition
     non_disclosure: Mark
-    law_version: Name
+    law_version: Text
     law_day: Day
     legal_basis: Slug
     consent: Consent
@@ -104,16 +104,16 @@ class PermitGranted(_Asked, frozen=True, kw_only=True):
 class _About(Public, frozen=True, kw_only=True):
     """What 法23① wants in every party's record, as far as the party knows it."""
 
-    inquirer_body: Name | None = None
-    provider_body: Name | None = None
-    department: Name | None = None
-    affair: Name | None = None
-    procedure: Name | None = None
-    citation: Name | None = None
+    inquirer_body: Text | None = None
+    provider_body: Text | None = None
+    department: Text | None = None
+    affair: Text | None = None
+    procedure: Text | None = None
+    citation: Text | None = None
     information: Information | None = None
-    subject_role: Name | None = None
+    subject_role: Text | None = None
     condition: Condition | None = None
-    law_version: Name | None = None
+    law_version: Text | None = None
     law_day: Day | None = None
     legal_basis: Slug | None = None
     requested_at: Instant | None = None
@@ -170,7 +170,7 @@ class Provision(_Answer, frozen=True, kw_only=True):
     subject_p: Hex64
     information: Information  # pyright: ignore[reportGeneralTypeIssues]  # required here
     law_day: Day  # pyright: ignore[reportGeneralTypeIssues]  # required here
-    law_version: Name  # pyright: ignore[reportGeneralTypeIssues]  # required here
+    law_version: Text  # pyright: ignore[reportGeneralTypeIssues]  # required here
     non_disclosure: Mark  # pyright: ignore[reportGeneralTypeIssues]  # required here
     """The inquirer's mark, repeated (法23②)."""
     non_disclosure_provider: Mark  # pyright: ignore[reportGeneralTypeIssues]  # required here

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from certs.terms import Count, Day, Hex32, Hex64, Instant, Mark, Name, Organisation, Slug
+from certs.terms import Count, Day, Hex32, Hex64, Instant, Mark, Name, Organisation, Slug, Text
 
 __all__ = [
     "Base64Url",
@@ -19,6 +19,7 @@ __all__ = [
     "Organisation",
     "Position",
     "Slug",
+    "Text",
 ]
 
 ITEMS_MAX: Final = 256

@@ -28,10 +28,10 @@ from gateway.wire.fields import (
     Instant,
     Mark,
     Message,
-    Name,
     Organisation,
     Position,
     Slug,
+    Text,
 )
 from gateway.wire.problems import Problem
 
@@ -260,15 +260,15 @@ class Notice(Message, frozen=True):
 
     permit_id: Hex32
     inquirer: Organisation
-    inquirer_body: Name
-    provider_body: Name
-    department: Name
-    affair: Name
-    procedure: Name
-    citation: Name
-    term: Name
-    scope: Name
-    items: Annotated[list[Name], msgspec.Meta(max_length=INFORMATION_ITEMS_MAX)]
+    inquirer_body: Text
+    provider_body: Text
+    department: Text
+    affair: Text
+    procedure: Text
+    citation: Text
+    term: Text
+    scope: Text
+    items: Annotated[list[Text], msgspec.Meta(max_length=INFORMATION_ITEMS_MAX)]
     law_day: Day
     requested_at: Instant
     token_expires: Instant

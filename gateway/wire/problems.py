@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -27,7 +27,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     type: str
     title: str
-    status: int
+    status: Annotated[int, msgspec.Meta(ge=100, le=599)]
     detail: str | None = None
     reason: str | None = None
     pointer: str | None = None

@@ -22,7 +22,8 @@ CREATE TABLE core_inquiries (
     salt_p          bytea       CHECK (octet_length(salt_p) = 32),
     token_expires   timestamptz,
     request_expires timestamptz,
-    PRIMARY KEY (inquiry_day, inquirer, leaf),
+    -- By the leaf first: a look-up never walks a day.
+    PRIMARY KEY (leaf, inquirer, inquiry_day),
     -- A permit with all that a later token repeats, or a refusal with its reason.
     CHECK ((reason IS NULL) = (permit_id IS NOT NULL)),
     CHECK ((permit_id IS NULL) OR (person IS NOT NULL AND subject_p IS NOT NULL
@@ -159,10 +160,10 @@ BEGIN
     ), fresh AS MATERIALIZED (
         SELECT a.*
           FROM asked AS a
-         WHERE NOT EXISTS (
-               SELECT FROM core_contacts AS c
-                WHERE c.day = a.contact_day AND c.inquirer = a.inquirer
-                  AND c.person = a.person AND c.provider = a.provider)
+         -- One look into the index for each; a join could read the whole day instead.
+         WHERE (SELECT c.day FROM core_contacts AS c
+                 WHERE c.day = a.contact_day AND c.inquirer = a.inquirer
+                   AND c.person = a.person AND c.provider = a.provider) IS NULL
     ), excessive AS MATERIALIZED (
         SELECT f.contact_day, f.inquirer, f.person
           FROM fresh AS f
