@@ -158,13 +158,15 @@ class PermitSigner:
         self.kid: Final = kid
 
     def issue(self, token: PermitToken) -> str:
-        """Return the signed token of these claims.
+        """Return the signed token of these claims, whose members fit their types.
 
         Raises:
-            PermitError: as `verify_permit_token` would for the same claims.
+            PermitError: token-claims, token-lifetime, token-too-large, as `verify_permit_token`.
         """
+        if not 0 < len(token.permits) <= PERMITS_MAX:
+            raise PermitError("token-claims", f"permit token: 1 to {PERMITS_MAX} permits")
+        _check_claims(token)
         payload = _ENCODER.encode(token)
-        _check_claims(_parse_claims(payload))
         headers = {"kid": self.kid, "typ": TYPE}
         signed = _JWS.encode(payload, self._key, algorithm=ALGORITHM, headers=headers)
         if len(signed) > TOKEN_CHARACTERS_MAX:

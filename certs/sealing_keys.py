@@ -3,6 +3,7 @@
 Private halves print masked; what they open is only ever a message key.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Self
 
@@ -27,6 +28,7 @@ X25519_BYTES: Final = 32
 PRIVATE_BYTES: Final = MLKEM_SEED_BYTES + X25519_BYTES
 """A private key is kept as the ML-KEM seed ‖ the X25519 scalar."""
 
+_PUBLIC_REMEMBERED: Final = 256
 _HPKE: Final = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
@@ -92,6 +94,7 @@ def encapsulate(message_key: bytes, public_key: bytes, info: bytes) -> bytes:
         raise KeyMaterialError("key-malformed", "sealing key: not a usable point") from None
 
 
+@lru_cache(_PUBLIC_REMEMBERED)
 def _public(raw: bytes) -> MLKEM768X25519PublicKey:
     if len(raw) != SEALING_PUBLIC_BYTES:
         raise KeyMaterialError("key-malformed", f"sealing key: {SEALING_PUBLIC_BYTES} bytes")

@@ -7,8 +7,8 @@ to spell in two ways. Bytes are base64url without padding; instants are UTC with
 
 import binascii
 import re
-from base64 import urlsafe_b64encode
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,10 @@ TOKYO: Final = ZoneInfo("Asia/Tokyo")
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _DECODER: Final = msgspec.json.Decoder()
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
-_URL_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+# The standard alphabet's own two characters become strangers.
+_URL_TO_STANDARD: Final = bytes.maketrans(b"-_+/", b"+/!!")
+_STANDARD_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_INSTANTS_REMEMBERED: Final = 4096
 
 
 def canonical_json(value: object, *, bytes_max: int = ENTRY_BYTES_MAX) -> bytes:
@@ -65,19 +68,22 @@ def parse_canonical(raw: bytes, *, bytes_max: int = ENTRY_BYTES_MAX) -> dict[str
 
 def b64(raw: bytes) -> str:
     """Return base64url without padding (RFC 4648 §5)."""
-    return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    standard = binascii.b2a_base64(raw, newline=False)
+    return standard.rstrip(b"=").translate(_STANDARD_TO_URL).decode("ascii")
 
 
 def unb64(text: str) -> bytes:
     """Return the bytes written in `text`, or raise `MalformedError` for any second spelling."""
+    length, odd = len(text), len(text) % 4
     try:
         standard = text.encode("ascii").translate(_URL_TO_STANDARD)
-        raw = binascii.a2b_base64(standard + b"=" * (-len(standard) % 4))
+        raw = binascii.a2b_base64(standard + b"=" * (-length % 4))
     except ValueError:  # covers binascii.Error and UnicodeEncodeError
-        raise MalformedError("base64url", f"{len(text)} characters") from None
-    # The decoder skips strangers and ignores spare bits; only one spelling survives this.
-    if b64(raw) != text:
-        raise MalformedError("base64url", f"{len(text)} characters")
+        raise MalformedError("base64url", f"{length} characters") from None
+    # The decoder skips strangers and ignores spare bits: then bytes are missing, or the last
+    # characters come back as others.
+    if len(raw) != length * 3 // 4 or (odd and b64(raw[1 - odd :]) != text[-odd:]):
+        raise MalformedError("base64url", f"{length} characters")
     return raw
 
 
@@ -91,6 +97,7 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+@lru_cache(_INSTANTS_REMEMBERED)
 def parse_instant(text: str) -> datetime:
     """Return the UTC moment written by `instant`, or raise `MalformedError`.
 

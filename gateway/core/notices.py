@@ -39,7 +39,7 @@ class Notices:
     async def send_rows(self, provider: str, rows: Sequence[OutboxRow]) -> list[RowVerdict]:
         """Tell the provider of the permits these rows name; called by the outbox job."""
         permits = await self._permits(rows)
-        entries = await self._context.writer.find(
+        entries = await self._context.writer.recall(
             [found.permitted.entry_id for found in permits.values()]
         )
         told = await self._send(provider, list(permits.values()), entries) if permits else {}
@@ -74,7 +74,7 @@ class Notices:
         }
 
     def _notice(self, permitted: Permitted, recorded: Recorded, sealer: MessageSealer) -> Notice:
-        granted = parse_entry(recorded.entry).public
+        granted = recorded.public or parse_entry(recorded.entry).public
         if not isinstance(granted, PermitGranted):
             raise PeerProtocolError("notices: a row of another kind")
         code = self._codes.code_of(permitted.person, permitted.provider)

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, TypeAlias
 
-import msgspec
-
 from codes.canonical import b64, parse_instant, tokyo_day
 from gateway.core.problems import item_problem
 from gateway.errors import NotFoundError, RefusedError, SekishoError
@@ -311,8 +309,7 @@ def _same_instant(text: str | None, expected: datetime) -> bool:
 def _draft(sender: str, one: Said, permit: RecordedPermit, reason: str | None) -> Draft:
     """Return the entry that the core makes of a party's word, taken or refused."""
     permitted, entry_id = permit.permitted, new_id()
-    stated = msgspec.to_builtins(one.word)
-    members: dict[str, object] = {name: stated[name] for name in _ABOUT if name in stated}
+    members: dict[str, object] = {name: getattr(one.word, name, None) for name in _ABOUT}
     members |= {"permit_id": one.permit_id, "of": one.leaf.hex()}
     effects: tuple[CoreOutcomeTaken, ...] = ()
     if reason is not None:

@@ -7,12 +7,9 @@ that fails is the reason.
 
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
-
-import msgspec
 
 from certs.directory import Directory
 from certs.errors import CertsError
@@ -213,7 +210,7 @@ class Round:
             providers_max=self.providers_max,
         )
         members = _told(inquiry) | {
-            "consent": msgspec.to_builtins(inquiry.consent),
+            "consent": inquiry.consent,
             "permit_id": permit_id,
             "inquirer": self.sender,
             "provider": provider,
@@ -314,8 +311,7 @@ def _provides(directory: Directory, name: str) -> bool:
 
 
 def _told(inquiry: Inquiry) -> dict[str, object]:
-    members: Mapping[str, object] = msgspec.to_builtins(inquiry)
-    return {name: members[name] for name in _TOLD_FROM_INQUIRY}
+    return {name: getattr(inquiry, name) for name in _TOLD_FROM_INQUIRY}
 
 
 def _private(read: ReadInquiry, person: bytes | None) -> dict[str, object]:

@@ -150,11 +150,7 @@ class DeliveryDrafts:
             "department": permit.department,
             "affair": permit.affair,
             "procedure": permit.procedure,
-            "information": {
-                "term": permit.information.term,
-                "scope": permit.information.scope,
-                "items": list(permit.information.items),
-            },
+            "information": permit.information,
             "requested_at": instant(parse_instant(permit.requested_at)),
             "law_day": permit.law_day,
             "law_version": permit.law_version,

@@ -87,7 +87,7 @@ class NewInquiry:
             inquiry_id=self.inquiry_id,
             client_id=self.client_id,
             recorded=recorded,
-            inquiry=inquiry_of(recorded.entry),
+            inquiry=_own_inquiry(recorded),
             details=self.details,
             key_year=self.key_year,
         )
@@ -99,6 +99,11 @@ def inquiry_of(entry: bytes) -> Inquiry:
     if not isinstance(public, Inquiry):
         raise TypeError("entry: not an inquiry")
     return public
+
+
+def _own_inquiry(recorded: Recorded) -> Inquiry:
+    public = recorded.public
+    return public if isinstance(public, Inquiry) else inquiry_of(recorded.entry)
 
 
 def new_inquiry(
@@ -223,7 +228,7 @@ def reopen(row: InquiryRow, recorded: Recorded, vault: Vault) -> OpenInquiry:
         inquiry_id=row.inquiry_id,
         client_id=row.client_id,
         recorded=recorded,
-        inquiry=inquiry_of(recorded.entry),
+        inquiry=_own_inquiry(recorded),
         details=msgspec.json.decode(raw, type=Details),
         key_year=row.key_year,
     )

@@ -78,7 +78,7 @@ class Outcomes:
 
     async def send_rows(self, _core: str, rows: Sequence[OutboxRow]) -> list[RowVerdict]:
         """Tell rows that an earlier worker, or this one, left behind; called by the outbox job."""
-        found = await self._context.writer.find([str(row.body["entry_id"]) for row in rows])
+        found = await self._context.writer.recall([str(row.body["entry_id"]) for row in rows])
         items = [
             OutcomeToTell(
                 permit_id=str(row.body["permit_id"]), recorded=found[str(row.body["entry_id"])]

@@ -148,6 +148,8 @@ def require_same_terms(answer: Provision | Delivery, inquiry: Inquiry) -> None:
 
 
 def _require_within(given: Information, asked: Information) -> None:
+    if given == asked:
+        return
     if (given.term, given.scope) != (asked.term, asked.scope):
         raise StatementInvalidError("answer: another information", reason="other-information")
     if not set(given.items) <= set(asked.items):

@@ -166,11 +166,7 @@ class Receipts:
             "law_day": inquiry.law_day,
             "law_version": inquiry.law_version,
             "legal_basis": inquiry.legal_basis,
-            "information": {
-                "term": inquiry.information.term,
-                "scope": inquiry.information.scope,
-                "items": list(inquiry.information.items),
-            },
+            "information": inquiry.information,
             "non_disclosure": inquiry.non_disclosure,
         }
         if ending.reason is not None:

@@ -6,12 +6,14 @@ cancelled on the way to the database. After a result that nobody knows the slot 
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
+
+import msgspec
 
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError, DrainingError, UnavailableError
@@ -67,6 +69,8 @@ LINGER_S: Final = 0.002
 ALONE_MAX: Final = 2
 COMPANY_S_MAX: Final = 0.03
 """How long a batch may grow, while every look finds more (ADR 0013)."""
+RECENT_MAX: Final = 1024
+"""How many of the last entries are at hand for messages that follow them at once."""
 
 log = get_logger()
 
@@ -147,6 +151,7 @@ class RecordWriter:
         self._signing: asyncio.Future[list[str]] | None = None
         self._is_draining = False
         self._stopped: asyncio.Event = asyncio.Event()
+        self._recent: OrderedDict[str, Recorded] = OrderedDict()
 
     @property
     def slot(self) -> int:
@@ -213,6 +218,14 @@ class RecordWriter:
     async def find(self, entry_ids: Sequence[str]) -> dict[str, Recorded]:
         """Return entries recorded earlier, in any slot; unknown ids are left out."""
         return await find_recorded(self._database, entry_ids)
+
+    async def recall(self, entry_ids: Sequence[str]) -> dict[str, Recorded]:
+        """Return the same, from memory what this process recorded a moment ago."""
+        found = {
+            entry_id: self._recent[entry_id] for entry_id in entry_ids if entry_id in self._recent
+        }
+        missing = [entry_id for entry_id in entry_ids if entry_id not in found]
+        return found | (await self.find(missing) if missing else {})
 
     def drain(self) -> None:
         """Take nothing new; `run` returns when everything that waits is recorded."""
@@ -288,7 +301,10 @@ class RecordWriter:
             return
         for commit, note in zip(commits, signing.result(), strict=True):
             self._notary.remember(self._checkpoint(commit), note)
-            _settle(commit, note, self.slot)
+            for recorded in _settle(commit, note, self.slot):
+                self._recent[recorded.entry_id] = recorded
+        while len(self._recent) > RECENT_MAX:
+            self._recent.popitem(last=False)
         for call in calls:
             call.tell()
 
@@ -308,17 +324,18 @@ class RecordWriter:
             call.fail(stopped)
 
 
-def _settle(commit: Commit, note: str, slot: int) -> None:
-    """Give every entry of a commit its outcome."""
+def _settle(commit: Commit, note: str, slot: int) -> list[Recorded]:
+    """Give every entry of a commit its outcome, and return them."""
     under = Under(size=commit.extension.edge.size, checkpoint=note, extension=commit.extension)
     time = commit.stamp.text
     RECORD_BATCH_ENTRIES.observe(len(commit.rows))
     for kind, count in Counter(row.kind for row in commit.rows).items():
         RECORDS.labels(kind=kind).inc(count)
+    settled: list[Recorded] = []
     for index, (one, row) in enumerate(
         zip(commit.prepared, commit.rows, strict=True), start=commit.old_size
     ):
-        one.outcome = Recorded(
+        one.outcome = recorded = Recorded(
             entry_id=row.entry_id,
             entry=row.leaf,
             leaf_hash=row.leaf_hash,
@@ -326,4 +343,7 @@ def _settle(commit: Commit, note: str, slot: int) -> None:
             index=index,
             time=time,
             under=under,
+            public=msgspec.structs.replace(one.public, time=time),
         )
+        settled.append(recorded)
+    return settled

@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway.flows.record_types import Draft, EffectRefusedError, Outcome, SearchColumns
 from gateway.records.entry import SALT_BYTES, build_entry
+from gateway.records.kinds import Public
 from gateway.storage.effects import EncodedEffect, UnstorableError, encode_effects
 
 CALL_ENTRIES_MAX: Final = 512
@@ -31,6 +32,8 @@ class Prepared:
     draft: Draft
     head: bytes
     tail: bytes
+    public: Public
+    """The public part, but for its time."""
     private: bytes
     effects: tuple[EncodedEffect, ...]
     outcome: Outcome | None = None
@@ -92,6 +95,7 @@ def _prepare(draft: Draft, organisation: str, slot: int, kinds: frozenset[str]) 
         draft=draft,
         head=head + _BEFORE_TIME,
         tail=b'"' + tail,
+        public=entry.public,
         private=entry.private_plaintext,
         effects=effects,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gateway.errors import ConflictError, UnavailableError, UnknownResultError
+from gateway.records.kinds import Public
 from gateway.records.tiles import Extension
 from gateway.storage.effects import Effect
 
@@ -38,9 +39,10 @@ class Draft:
     """An entry to be recorded, with everything that becomes true by it.
 
     `members` go into the public part beside the common ones (v, id, kind, time, organisation,
-    slot, private); `private` is sealed under the month's key. `gate_version` is the version the
-    decision was made on (None: it depends on nothing the gate guards). `changes_gate` marks a
-    change that every later statement must honour.
+    slot, private), shapes of other signed documents as they are; None counts as absent. `private`
+    is sealed under the month's key. `gate_version` is the version the decision was made on (None:
+    it depends on nothing the gate guards). `changes_gate` marks a change that every later
+    statement must honour.
     """
 
     kind: str
@@ -66,7 +68,8 @@ class Under:
 class Recorded:
     """An entry that is durably committed; `under` is the checkpoint it was first released with.
 
-    An entry found again later has none: its proof is made under its slot's latest root.
+    An entry found again later has none: its proof is made under its slot's latest root. Nor has
+    it `public`, which saves reading what was written a moment ago.
     """
 
     entry_id: str
@@ -76,6 +79,7 @@ class Recorded:
     index: int
     time: str
     under: Under | None = field(default=None, repr=False, compare=False)
+    public: Public | None = field(default=None, repr=False, compare=False)
 
 
 class EffectRefusedError(ConflictError):

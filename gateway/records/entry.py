@@ -38,8 +38,13 @@ class Entry:
     """An entry ready to be appended: the leaf's bytes and the plaintext of its private part."""
 
     raw: bytes = field(repr=False)
-    leaf_hash: bytes
+    public: Public = field(repr=False)
     private_plaintext: bytes = field(repr=False)
+
+    @property
+    def leaf_hash(self) -> bytes:
+        """Return the hash of its leaf."""
+        return leaf_hash(self.raw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +85,8 @@ def build_entry(
         slot=slot,
         private=private_commitment(plaintext).hex(),
     )
-    raw = _encode(_convert(document))
-    return Entry(raw=raw, leaf_hash=leaf_hash(raw), private_plaintext=plaintext)
+    public = _convert(document)
+    return Entry(raw=_encode(public), public=public, private_plaintext=plaintext)
 
 
 def check_members(kind: str, members: Mapping[str, object]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 
 from certs.terms import Condition, Latest
-from gateway.wire.fields import END, Day, Hex32, Instant, Message, Name, Slug
+from gateway.wire.fields import END, Day, Hex32, Instant, Message, Name, Slug, Text
 
 PAGE_ITEMS_MAX: Final = 200
 UNIFIED_NUMBER: Final = r"^[0-9]{1,15}" + END
@@ -66,8 +66,8 @@ class NewInquiry(Message, frozen=True):
 class InquiryInformation(Message, frozen=True):
     """What the inquiry asks for, after narrowing: term, scope and items."""
 
-    term: Name
-    scope: Name
+    term: Text
+    scope: Text
     items: list[str]
 
 
@@ -83,8 +83,8 @@ class AnswerRecord(Message, frozen=True):
 class AnswerGiven(Message, frozen=True):
     """The provider's answer."""
 
-    term: Name
-    scope: Name
+    term: Text
+    scope: Text
     records: list[AnswerRecord]
 
 
@@ -95,12 +95,12 @@ class Inquiry(Message, frozen=True):
     state: Slug
     accepted_at: Instant
     provider: str
-    provider_body: Name
-    inquirer_body: Name
+    provider_body: Text
+    inquirer_body: Text
     department: str
-    procedure: Name
-    citation: Name
-    affair: Name
+    procedure: Text
+    citation: Text
+    affair: Text
     law_day: Day
     information: InquiryInformation
     subject_role: Slug
