@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from policies.model import Citation
 
 CITATION_CHARACTERS_MAX: Final = 64
+_PARTS_REMEMBERED: Final = 4096
 
 _DIGITS: Final = {mark: value for value, mark in enumerate("〇一二三四五六七八九")}
 _UNITS: Final = (1000, 100, 10, 1)
@@ -59,6 +61,7 @@ def parse_citation(text: str, *, row_no: str | None = None) -> Citation:
     )
 
 
+@lru_cache(_PARTS_REMEMBERED)
 def parse_part(text: str) -> str:
     """Read one part of a citation into data's form: 第117条 is 117, 第3条の2 is 3の2, 第六号 is 6.
 

@@ -49,6 +49,13 @@ async def read_body(
 
 async def read_bytes(request: web.Request, *, bytes_max: int, media_type: str) -> bytes:
     """Return the whole body, at most `bytes_max` long, of exactly this media type."""
+    if request.content.is_eof() and request.content.exception() is None:
+        # All of it came with its headers, as a small body does: nothing is waited for.
+        _check_headers(request, bytes_max=bytes_max, media_type=media_type)
+        raw = request.content.read_nowait()
+        if len(raw) > bytes_max:
+            raise BodyTooLargeError(f"body: more than {bytes_max} bytes")
+        return raw
     chunks: list[bytes] = []
     try:
         async with asyncio.timeout(BODY_READ_S):
