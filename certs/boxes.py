@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from certs.errors import KeyStoreError
+from codes.effort import counted
 
 BOX_KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -53,11 +54,13 @@ class Box:
         self._aead: Final = AESGCM(key.raw)
         self._key_id: Final = key.key_id
 
+    @counted("box_seal")
     def seal(self, plaintext: bytes, ad: bytes) -> bytes:
         """Return nonce (12) ‖ ciphertext ‖ tag (16), bound to `ad`: see `row_ad`."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, plaintext, ad)
 
+    @counted("box_open")
     def open(self, sealed: bytes, ad: bytes) -> bytes:
         """Return the plaintext, or raise `KeyStoreError` (`box-does-not-open`)."""
         if len(sealed) < NONCE_BYTES + TAG_BYTES:
@@ -79,6 +82,7 @@ def row_ad(organisation: str, table: str, column: str, row_id: str, generation: 
     return f"{organisation}\0{table}\0{column}\0{row_id}\0{generation}".encode()
 
 
+@counted("blind_index")
 def blind_index(month_key: SecretKey, field: str, value: bytes) -> bytes:
     """Return the 32 bytes by which a search finds `value` in `field` among one month's records."""
     field_key = hmac.digest(month_key.raw, _SEARCH_LABEL + field.encode("ascii"), hashlib.sha256)

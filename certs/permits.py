@@ -31,6 +31,7 @@ from certs.terms import (
     has_controls,
 )
 from codes.canonical import parse_canonical, parse_instant, unb64
+from codes.effort import counted
 from codes.errors import CodesError
 
 TOKEN_CHARACTERS_MAX: Final = 512 * 1024
@@ -166,12 +167,15 @@ class PermitSigner:
         if not 0 < len(token.permits) <= PERMITS_MAX:
             raise PermitError("token-claims", f"permit token: 1 to {PERMITS_MAX} permits")
         _check_claims(token)
-        payload = _ENCODER.encode(token)
-        headers = {"kid": self.kid, "typ": TYPE}
-        signed = _JWS.encode(payload, self._key, algorithm=ALGORITHM, headers=headers)
+        signed = self._sign(_ENCODER.encode(token))
         if len(signed) > TOKEN_CHARACTERS_MAX:
             raise PermitError("token-too-large", "permit token")
         return signed
+
+    @counted("sign_permits")
+    def _sign(self, payload: bytes) -> str:
+        headers = {"kid": self.kid, "typ": TYPE}
+        return _JWS.encode(payload, self._key, algorithm=ALGORITHM, headers=headers)
 
     def __repr__(self) -> str:
         return f"PermitSigner(kid={self.kid!r}, ***)"
@@ -222,6 +226,7 @@ def check_unexpired(token: PermitToken, *, now: datetime) -> None:
         raise PermitError("permit-expired", "permit token")
 
 
+@counted("verify_permits")
 def _verify_signature(token: str, signature: bytes, key: EllipticCurvePublicKey) -> None:
     # PyJWT's own algorithm without its envelope, which takes 4 ms for 64 permits; a property
     # test holds both to the same answers.

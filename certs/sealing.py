@@ -18,6 +18,7 @@ from certs.names import DIGEST, NAME
 from certs.sealing_keys import X25519_BYTES, SealingPrivateKey, encapsulate, sealing_key_id
 from certs.sealing_vector import CIPHERTEXT, ENC, MESSAGE_ID, PLAINTEXT, PRIVATE_KEY
 from codes.canonical import b64, unb64
+from codes.effort import counted
 from codes.errors import MalformedError
 
 __all__ = [
@@ -149,6 +150,7 @@ class MessageSealer:
         header = KeyHeader(message_id=message_id, sender=sender, key_id=key_id, enc=enc)
         return cls(header, message_key)
 
+    @counted("seal_item")
     def seal(
         self, plaintext: bytes, *, inquiry_leaf: bytes | None, permit_id: str | None
     ) -> SealedItem:
@@ -179,6 +181,7 @@ class MessageOpener:
     def __init__(self, message_key: bytes) -> None:
         self._aead = AESGCM(message_key)
 
+    @counted("open_item")
     def open(
         self, n: int, ct: bytes, *, inquiry_leaf: bytes | None, permit_id: str | None
     ) -> bytes:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.hpke import (
 
 from certs.errors import KeyMaterialError, SealingError
 from certs.names import SEALING_PUBLIC_BYTES, SUITE
+from codes.effort import counted
 
 MLKEM_PUBLIC_BYTES: Final = 1184
 MLKEM_SEED_BYTES: Final = 64
@@ -68,6 +69,7 @@ class SealingPrivateKey:
         """Return the 96 bytes that `from_bytes` reads; a secret."""
         return self._raw
 
+    @counted("hpke_open")
     def open(self, enc: bytes, info: bytes) -> bytes:
         """Return the message key inside an encapsulation, or raise `SealingError`."""
         try:
@@ -84,6 +86,7 @@ def sealing_key_id(public_key: bytes) -> str:
     return sha256(SUITE.encode("ascii") + b"\x00" + public_key).hexdigest()
 
 
+@counted("hpke_seal")
 def encapsulate(message_key: bytes, public_key: bytes, info: bytes) -> bytes:
     """Return KEM ciphertext ‖ X25519 share ‖ sealed message key, or raise `KeyMaterialError`."""
     public = _public(public_key)

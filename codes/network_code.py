@@ -11,6 +11,7 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
+from codes.effort import counted
 from codes.errors import ForeignCodeError, MalformedError
 from codes.numbers import ResidentCode
 
@@ -68,10 +69,12 @@ class CodeColumn:
         self._siv = _siv(key)
         self._associated = [organisation.encode("ascii"), column.encode("ascii")]
 
+    @counted("code_at_rest")
     def encrypt(self, code: NetworkCode) -> bytes:
         """Return the 48 bytes to store or to search for."""
         return self._siv.encrypt(code.raw, self._associated)
 
+    @counted("code_at_rest")
     def decrypt(self, stored: bytes) -> NetworkCode:
         """Return the code; `ForeignCodeError` for bytes of another key, column or organisation."""
         if len(stored) != _ENCRYPTED_CODE_BYTES:
@@ -121,12 +124,14 @@ class OrganisationCodes:
         self._siv = _siv(key)
         self._associated = [organisation.encode("ascii")]
 
+    @counted("make_code")
     def code(self, internal_id: bytes) -> NetworkCode:
         """Return this organisation's code for the person."""
         if len(internal_id) != INTERNAL_ID_BYTES:
             raise MalformedError("internal-id", f"expected {INTERNAL_ID_BYTES} bytes")
         return NetworkCode(self._siv.encrypt(internal_id, self._associated))
 
+    @counted("translate_code")
     def internal_id(self, code: NetworkCode) -> bytes:
         """Return the 16-byte id; `ForeignCodeError` for another organisation's or invented code."""
         try:

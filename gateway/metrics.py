@@ -121,7 +121,7 @@ KEY_EXPIRES: Final = Gauge(
 )
 CRYPTO_SECONDS: Final = Counter(
     "sekisho_crypto_thread_seconds",
-    "Thread time of the work nobody can leave out (the bench's floor).",
+    "Thread time of the work nobody can leave out; counted for `sekisho bench` alone.",
     ["operation"],
 )
 

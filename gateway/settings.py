@@ -69,6 +69,7 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
     drain_timeout_s: Seconds = 35.0
     restart_delay_s: Seconds = 0.5
     restart_delay_max_s: Seconds = 30.0
+    measure_effort: bool = False
 
 
 class RecordSettings(Section, frozen=True, kw_only=True):

@@ -14,7 +14,9 @@ import msgspec
 
 from certs.errors import CertsError
 from certs.keystore import MasterKey
+from codes.effort import set_meter
 from gateway.app.channel import Answer, Ask, Channel, Misconfigured, Readiness, WorkerStart
+from gateway.app.effort import EffortMeter
 from gateway.app.hardening import harden_process, refuse_optimised
 from gateway.app.listener import Listener
 from gateway.app.roles import BackgroundTask, BuildRole, Command, RoleApp, WorkerContext, builder_of
@@ -42,12 +44,16 @@ class Worker:
         self._context = context
         self._channel = channel
         self._stopping = asyncio.Event()
+        self._effort: EffortMeter | None = None
 
     async def run(self, build: BuildRole) -> None:
         """Serve until the parent, or its end, says to stop; then finish what is at hand."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         role = await build(self._context)
+        if self._context.settings.workers.measure_effort:
+            self._effort = EffortMeter()
+            set_meter(self._effort)
         _settle_garbage()
         try:
             await self._serve(role)
@@ -89,6 +95,8 @@ class Worker:
         told: tuple[str, ...] | None = None
         silent_s = 0.0
         while not self._stopping.is_set():
+            if self._effort is not None:
+                self._effort.tell()
             missing = role.not_ready()
             if missing != told or silent_s >= SIGN_OF_LIFE_S:
                 await self._channel.send(Readiness(missing=missing))

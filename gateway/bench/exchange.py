@@ -8,7 +8,7 @@ import msgspec
 from gateway.bench.exchange_load import Job, Seen
 from gateway.bench.field import ASKING, Field, laid_field
 from gateway.bench.loading import idle_cpu_s, run_load
-from gateway.bench.report import Measured, Report, make_report
+from gateway.bench.report import Measured, Report, effort, make_report
 from gateway.demo import cast
 from gateway.demo.asking import PROVIDED, UNION_ASKS_CITY_TAX
 from gateway.demo.offices import credentials_folder
@@ -53,6 +53,7 @@ async def bench_exchange(
             items=watched.items,
             batch=_batch(watched.items, field),
             acknowledged=seen.acknowledged,
+            effort=effort(watched.first, watched.last, list(watched.cpu)),
         )
         return make_report(field, measured, await field.audit())
 

@@ -82,6 +82,7 @@ async def laid_field(
             requests_per_s=_REQUESTS_PER_S,
             pool_connections=_POOL_CONNECTIONS,
             directory_poll_s=_POLL_S,
+            measure_effort=True,
         )
         await lay_ground(folder, everybody, tuning, more=more)
         for instance in everybody:

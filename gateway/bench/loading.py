@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.bench.field import Field
 from gateway.bench.machine import CpuTime
-from gateway.bench.report import counts, together
+from gateway.bench.report import Counts, counts, together
 from gateway.bench.words import BEGUN, ENDED
 from gateway.errors import UnavailableError
 
@@ -22,10 +22,12 @@ _LINE_BYTES_MAX: Final = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What was seen of the servers: CPU while measured, and what travelled together."""
+    """What was seen of the servers: CPU while measured, what travelled together, all counts."""
 
     cpu: Mapping[str, CpuTime]
     items: Mapping[str, float]
+    first: Counts
+    last: Counts
 
 
 async def run_load(field: Field, module: str, job: bytes, type_: type[T]) -> tuple[T, Watched]:
@@ -84,7 +86,12 @@ class _Watch:
 
     def watched(self) -> Watched:
         """Return the sums."""
-        return Watched(cpu=self._used, items=together(self._first, self._last))
+        return Watched(
+            cpu=self._used,
+            items=together(self._first, self._last),
+            first=self._first,
+            last=self._last,
+        )
 
 
 async def idle_cpu_s(field: Field) -> float:

@@ -10,7 +10,7 @@ from gateway.bench.floor import PROVIDER
 from gateway.bench.loading import idle_cpu_s, run_load
 from gateway.bench.machine import CpuTime
 from gateway.bench.provider_load import ITEMS_MAX, Job, Seen
-from gateway.bench.report import Measured, Report, make_report
+from gateway.bench.report import Measured, Report, effort, make_report
 from gateway.demo import cast
 
 PLACES: Final = 2
@@ -45,6 +45,7 @@ async def bench_provider(*, seconds: float, concurrency: int, workers: int) -> R
             items={**watched.items, "message": float(job.items)},
             batch=job.items,
             acknowledged=seen.provided,
+            effort=effort(watched.first, watched.last, [cast.NAGAOKA]),
             kinds=_KINDS,
             parties=(PROVIDER,),
         )

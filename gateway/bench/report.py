@@ -1,6 +1,6 @@
 """What a bench tells: the same members for each, and what they were measured with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,11 @@ from gateway.bench.machine import CpuTime, calibration_ms, fdatasync_ms, percent
 FLOOR_S: Final = 1.0
 _LANE: Final = "sekisho_lane_message_items"
 _BATCH: Final = "sekisho_record_batch_entries"
-_COUNTED: Final = tuple(f"{name}_{what}" for name in (_LANE, _BATCH) for what in ("sum", "count"))
+_EFFORT: Final = "sekisho_crypto_thread_seconds_total"
+_COUNTED: Final = (
+    _EFFORT,
+    *(f"{name}_{what}" for name in (_LANE, _BATCH) for what in ("sum", "count")),
+)
 Counts = Mapping[str, float]
 
 
@@ -29,6 +33,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
     cpu_ms_per_exchange: float
     crypto_floor_ms: float
+    """Thread time of cryptography, counted inside the servers; alone, what the parts come to."""
     ratio: float
     errors: int
     lost: int
@@ -43,8 +48,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     idle_cpu_ms_per_s: float
     items: dict[str, float]
     """What travelled or was committed together, on average."""
+    floor_ms: dict[str, float]
+    """Each operation of the floor inside the servers, milliseconds an exchange."""
+    floor_alone_ms: float
+    """What the parts of the floor come to when each is timed alone."""
     floor_us: dict[str, float]
-    """Each part of the floor, microseconds a time."""
+    """Each of those parts, microseconds a time."""
     calibration_ms: float
     fdatasync_ms: float
     problems: list[str]
@@ -67,6 +76,8 @@ class Measured:
     items: Mapping[str, float]
     batch: float
     """Items of one message between inquirer and provider."""
+    effort: Mapping[str, float]
+    """Seconds of cryptography inside the servers, by operation."""
     acknowledged: Sequence[str]
     kinds: Sequence[str] = OF_PERMIT
     """The entries that each acknowledged exchange must have left."""
@@ -77,7 +88,7 @@ class Measured:
 def make_report(
     field: Field, measured: Measured, audited: Mapping[str, Audited], *, own_entries: int = 0
 ) -> Report:
-    """Return the report, the floor measured now with messages as large as they were.
+    """Return the report; the parts of the floor are timed now, for messages as large as they were.
 
     `own_entries` are those of a log that the load itself kept and verified.
     """
@@ -87,14 +98,16 @@ def make_report(
     waits = sorted(measured.waits_ms)
     done = max(1, measured.exchanges)
     cpu_ms = sum(used.total_s for used in measured.cpu.values()) * 1000 / done
+    effort_ms = {name: spent * 1000 / done for name, spent in measured.effort.items()}
+    floor_ms = sum(effort_ms.values())
     return Report(
         bench=measured.bench,
         throughput_per_s=round(measured.exchanges / measured.seconds, 1),
         p50_ms=round(percentile(waits, 50), 2),
         p99_ms=round(percentile(waits, 99), 2),
         cpu_ms_per_exchange=round(cpu_ms, 3),
-        crypto_floor_ms=round(floor.ms, 3),
-        ratio=round(cpu_ms / floor.ms, 2),
+        crypto_floor_ms=round(floor_ms, 3),
+        ratio=round(cpu_ms / floor_ms, 2) if floor_ms else 0.0,
         errors=measured.errors,
         lost=missing(measured.acknowledged, audited.values(), kinds=measured.kinds),
         exchanges=measured.exchanges,
@@ -112,6 +125,8 @@ def make_report(
         },
         idle_cpu_ms_per_s=round(measured.idle_cpu_s * 1000, 1),
         items={name: round(value, 1) for name, value in measured.items.items()},
+        floor_ms={name: round(ms, 4) for name, ms in sorted(effort_ms.items())},
+        floor_alone_ms=round(floor.ms, 3),
         floor_us=_rounded(floor),
         calibration_ms=round(calibration_ms(), 2),
         fdatasync_ms=round(fdatasync_ms(field.folder), 3),
@@ -141,6 +156,8 @@ def floor_report(floor: Floor, *, seconds: float, folder: Path) -> Report:
         cpu_ms={},
         idle_cpu_ms_per_s=0.0,
         items={"message": float(floor.batch)},
+        floor_ms={},
+        floor_alone_ms=round(floor.ms, 3),
         floor_us=_rounded(floor),
         calibration_ms=round(calibration_ms(), 2),
         fdatasync_ms=round(fdatasync_ms(folder), 3),
@@ -149,7 +166,7 @@ def floor_report(floor: Floor, *, seconds: float, folder: Path) -> Report:
 
 
 async def counts(field: Field) -> dict[str, float]:
-    """Return how many messages and commits there were, and what they held, by party."""
+    """Return what everybody counted: messages, commits, their sizes, time of cryptography."""
     found: dict[str, float] = {}
     async with aiohttp.ClientSession() as session:
         for name, running in field.fleet.running.items():
@@ -174,6 +191,17 @@ def together(before: Counts, after: Counts) -> dict[str, float]:
     return averages
 
 
+def effort(before: Counts, after: Counts, parties: Collection[str]) -> dict[str, float]:
+    """Return the seconds that these parties' cryptography took between two counts."""
+    spent: dict[str, float] = {}
+    for key in after:
+        party, _, metric = key.partition(" ")
+        if metric.startswith(_EFFORT) and party in parties:
+            operation = _label(metric, "operation")
+            spent[operation] = spent.get(operation, 0.0) + _since(key, before, after)
+    return spent
+
+
 def _since(key: str, before: Counts, after: Counts) -> float:
     return after.get(key, 0.0) - before.get(key, 0.0)
 
@@ -183,7 +211,11 @@ def _name_of(key: str) -> str:
     party, _, metric = key.partition(" ")
     if metric.startswith(_BATCH):
         return f"{party} commit"
-    return f"{party} → {metric.partition('peer=')[2].strip(chr(34) + '}')}"
+    return f"{party} → {_label(metric, 'peer')}"
+
+
+def _label(metric: str, name: str) -> str:
+    return metric.partition(f'{name}="')[2].partition('"')[0]
 
 
 def _rounded(floor: Floor) -> dict[str, float]:

@@ -26,6 +26,7 @@ class Tuning:
     pool_connections: int = 4
     log_level: str = "warning"
     directory_poll_s: float = 1.0
+    measure_effort: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,7 @@ path = "master.key"
 [workers]
 count = {tuning.workers}
 drain_timeout_s = 5.0
+measure_effort = {str(tuning.measure_effort).lower()}
 
 [database]
 pool_connections_max = {tuning.pool_connections}

@@ -16,6 +16,7 @@ import msgspec
 
 from certs.terms import Day, Instant, has_controls
 from codes.canonical import b64, canonical_json, parse_canonical, parse_instant, unb64
+from codes.effort import counted
 from codes.errors import CodesError
 from gateway.records.errors import RecordsError
 from gateway.records.kinds import COMMON, ENTRY_VERSION, KINDS, Public
@@ -166,6 +167,7 @@ def open_private(plaintext: bytes, commitment: str) -> dict[str, object]:
     return members
 
 
+@counted("subject_commitment")
 def subject_commitment(salt: bytes, code: bytes) -> bytes:
     """Return the 32-byte commitment to a person's network code (PROTOCOL §2, `subject`).
 
@@ -179,6 +181,7 @@ def subject_commitment(salt: bytes, code: bytes) -> bytes:
     return sha256(_SUBJECT + salt + code).digest()
 
 
+@counted("payload_commitment")
 def payload_commitment(salt: bytes, payload: bytes) -> bytes:
     """Return the 32-byte commitment to an answer's payload (PROTOCOL §2, `payload`).
 
@@ -190,6 +193,7 @@ def payload_commitment(salt: bytes, payload: bytes) -> bytes:
     return sha256(_PAYLOAD + salt + payload).digest()
 
 
+@counted("private_commitment")
 def private_commitment(plaintext: bytes) -> bytes:
     """Return the 32-byte commitment to a private part's plaintext (PROTOCOL §2, `private`)."""
     return sha256(_PRIVATE + plaintext).digest()

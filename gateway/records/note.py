@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Final, Protocol
 
 from certs.errors import CertsError
+from codes.effort import counted
 from gateway.records.errors import RecordsError
 from gateway.records.tree import HASH_BYTES, SIZE_MAX
 
@@ -152,6 +153,7 @@ def key_id(name: str, signature_type: int, public_key: bytes) -> bytes:
     return sha256(named + public_key).digest()[:KEY_ID_BYTES]
 
 
+@counted("sign_checkpoint")
 def sign_checkpoint(checkpoint: Checkpoint, signer: LogSigner, *, time: int) -> str:
     """Return the note with both log lines; `time` is the POSIX second of signing, never 0.
 
@@ -271,6 +273,7 @@ def cosignature_time(note: Note, name: str) -> int:
     return _time_of(stamped[0])
 
 
+@counted("verify_checkpoint")
 def verify_checkpoint(note: Note | str, *, origin: str, keys: LogKeys) -> VerifiedCheckpoint:
     """Return the checkpoint if it is of this origin and both log keys signed it.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, NamedTuple, Self, TypeAlias
 
+from codes.effort import counted
 from gateway.records import tree
 from gateway.records.errors import RecordsError
 
@@ -145,6 +146,7 @@ class RightEdge:
         """Return the root of the whole tree."""
         return tree.root(self.size, self.node)
 
+    @counted("merkle_extend")
     def extend(self, leaf_hashes: Sequence[bytes]) -> Extension:
         """Return what appending these leaves would make: new edge, new root, tiles now full."""
         levels = list(self._levels)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Self, TypeAlias
 
+from codes.effort import counted
 from gateway.records.errors import RecordsError
 
 HASH_BYTES: Final = 32
@@ -21,6 +22,7 @@ NodeSource: TypeAlias = Callable[[int, int], bytes]
 _Range: TypeAlias = tuple[int, int]
 
 
+@counted("leaf_hash")
 def leaf_hash(entry: bytes) -> bytes:
     """Return the 32-byte leaf hash of an entry's bytes (RFC 6962, section 2.1)."""
     return sha256(b"\x00" + entry).digest()
@@ -121,6 +123,7 @@ def multiproof(size: int, indexes: Sequence[int], node: NodeSource) -> list[byte
     return [_range_hash(low, high, node) for low, high in subtree_walk(size, indexes)]
 
 
+@counted("merkle_verify")
 def root_from_multiproof(
     size: int, indexes: Sequence[int], leaf_hashes: Sequence[bytes], hashes: Sequence[bytes]
 ) -> bytes:

@@ -57,3 +57,5 @@ def test_whole_exchanges_are_answered_and_recorded_by_all() -> None:
     assert report["exchanges"] > 0
     assert report["entries_verified"] > 3 * report["exchanges"]
     assert set(report["cpu_ms"]) == {"core", "gunma-union", "nagaoka", "city-2"}
+    assert {"sign_checkpoint", "verify_permits", "hpke_seal", "box_seal"} <= set(report["floor_ms"])
+    assert 0 < report["crypto_floor_ms"] < report["cpu_ms_per_exchange"]

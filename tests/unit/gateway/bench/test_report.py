@@ -2,7 +2,7 @@
 
 from gateway.bench.audit import OF_PERMIT, Audited, missing
 from gateway.bench.machine import CpuTime, cpu_of, percentile
-from gateway.bench.report import together
+from gateway.bench.report import effort, together
 from tests.unit.gateway.bench.busy import busy_process
 
 LANE = 'sekisho_lane_message_items_{what}{{peer="core"}}'
@@ -54,3 +54,13 @@ def test_cpu_times_are_added_and_taken_away_part_by_part() -> None:
 
     assert late.since(early) == CpuTime(python_s=3, postgres_s=5)
     assert late.plus(early).total_s == 14
+
+
+def test_the_effort_of_the_parties_asked_for_is_added_up_by_operation() -> None:
+    name = 'sekisho_crypto_thread_seconds_total{{operation="{operation}"}}'
+    sign, seal = name.format(operation="sign"), name.format(operation="seal")
+    before = {f"core {sign}": 1.0, f"city {sign}": 5.0}
+    after = {f"core {sign}": 1.5, f"city {sign}": 7.0, f"city {seal}": 0.25}
+
+    assert effort(before, after, ["core", "city"]) == {"sign": 2.5, "seal": 0.25}
+    assert effort(before, after, ["core"]) == {"sign": 0.5}
