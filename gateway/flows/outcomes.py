@@ -22,6 +22,7 @@ from gateway.outbound.errors import ItemRefusedError, PeerProtocolError
 from gateway.outbound.lanes import Lane
 from gateway.storage import outbox
 from gateway.storage.outbox import OutboxEffect, OutboxRow
+from gateway.wire.fields import ITEMS_MAX
 from gateway.wire.network import Outcome, OutcomesAnswer, OutcomesRequest, OutcomeTaken
 
 log = structlog.get_logger()
@@ -31,6 +32,8 @@ PATH: Final = "/v1/outcomes"
 RECEIPT: Final = "receipt"
 GATHER_S: Final = 0.1
 """Nobody waits for the core to hear of an outcome, so outcomes wait a little for company."""
+LOOKS_MAX: Final = 5
+"""How often they wait again while every look finds more."""
 AFTER_S: Final = 45.0
 KEEP_S: Final = 30 * 86400.0
 
@@ -98,7 +101,11 @@ class Outcomes:
             await asyncio.wait(self._tasks)
 
     async def _tell_gathered(self) -> None:
-        await asyncio.sleep(GATHER_S)
+        looks, before = 0, 0
+        while looks < LOOKS_MAX and before < len(self._gathered) < ITEMS_MAX:
+            before = len(self._gathered)
+            await asyncio.sleep(GATHER_S)
+            looks += 1
         gathered, self._gathered = self._gathered, []
         await asyncio.gather(*map(self._tell, gathered))
 

@@ -65,23 +65,27 @@ class OutboxJob:
         busy = [destination for of, destination in self._under_way if of == kind]
         async with self._database.read() as connection:
             rows = await outbox.claim(connection, kind, limit=ITEMS_MAX, but_to=busy)
+        may_be_more = len(rows) == ITEMS_MAX
         by_destination: dict[str, list[OutboxRow]] = defaultdict(list)
         for row in rows:
             by_destination[row.destination].append(row)
         for destination, due in by_destination.items():
             task = asyncio.get_running_loop().create_task(self._send(kind, destination, due))
             self._under_way[kind, destination] = task
-            task.add_done_callback(partial(self._done, (kind, destination)))
+            task.add_done_callback(
+                partial(self._done, (kind, destination), may_be_more=may_be_more)
+            )
 
     async def settle(self) -> None:
         """Return when nothing is under way."""
         while self._under_way:
             await asyncio.wait(self._under_way.values())
 
-    def _done(self, way: tuple[str, str], task: asyncio.Task[None]) -> None:
+    def _done(self, way: tuple[str, str], task: asyncio.Task[None], *, may_be_more: bool) -> None:
         del self._under_way[way]
-        # There may be more for whoever has just been told.
-        self._wake.set()
+        # Nobody waits for these rows: what is less than a full message waits for company.
+        if may_be_more:
+            self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("outbox_row_not_settled", kind=way[0], peer=way[1], exc_info=error)
 
