@@ -28,7 +28,7 @@ from gateway.jobs.periodic import every
 from gateway.listeners.backoffice import app
 from gateway.listeners.backoffice.services import LISTENER, BackofficeServices
 from gateway.settings import BackofficeListener
-from gateway.storage import assertions
+from gateway.storage import assertions, days
 
 TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105  # a path, no password
 EVENTS_S: Final = 60.0
@@ -114,7 +114,7 @@ def _tasks(
 ) -> tuple[BackgroundTask, ...]:
     async def upkeep() -> None:
         async with context.database.read() as connection:
-            await assertions.turn_days(connection)
+            await days.turn(connection, days.ASSERTIONS)
             await assertions.sweep(connection, now=context.clock.now())
         await services.acquire.end_stale()
         await services.wanted.sweep()

@@ -42,7 +42,7 @@ from gateway.jobs.periodic import every
 from gateway.listeners.network import app as network
 from gateway.listeners.network.services import NetworkServices
 from gateway.settings import Settings
-from gateway.storage import provisions, switches
+from gateway.storage import days, provisions, switches
 from gateway.storage.database import Database
 from gateway.storage.gate import read_gate_version
 from policies.measures import StopSwitch
@@ -192,7 +192,7 @@ def _tasks(
 ) -> tuple[BackgroundTask, ...]:
     async def turn_days() -> None:
         async with context.database.read() as connection:
-            await provisions.turn_days(connection)
+            await days.turn(connection, days.ANSWERS)
 
     expiry = ExpiryJob(worker.settings.network.keys_dir, context.trust)
     inquiries = InquiryJob(context, flows.continuations)

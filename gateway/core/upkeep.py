@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from gateway.flows.context import Context
-from gateway.storage import core_codes, core_days
+from gateway.storage import core_codes, days
 
 log = structlog.get_logger()
 
@@ -24,13 +24,14 @@ class Upkeep:
     async def prepare(self) -> None:
         """Make the partitions without which nothing can be answered."""
         async with self._context.database.read() as connection:
-            await core_days.make_days(connection)
+            for table in days.CORE:
+                await days.make(connection, table)
 
     async def turn(self) -> None:
         """Do once what is due."""
-        await self.prepare()
         now = self._context.clock.now()
         async with self._context.database.read() as connection:
             await core_codes.sweep_requests(connection, now=now, linked_before=now - LINKED_KEPT)
-            for partition in await core_days.drop_days(connection):
-                log.info("core_day_dropped", partition=partition)
+            for table in days.CORE:
+                for partition in await days.turn(connection, table):
+                    log.info("core_day_dropped", partition=partition)

@@ -107,14 +107,3 @@ _SWEEP: Final[LiteralString] = "DELETE FROM access_tokens WHERE expires_at <= $1
 async def sweep(connection: Connection, *, now: datetime) -> None:
     """End tokens whose time is over."""
     await connection.execute(_SWEEP, now)
-
-
-_MAKE_DAYS: Final[LiteralString] = "SELECT assertions_make_days()"
-_DROP_DAYS: Final[LiteralString] = "SELECT assertions_drop_days()"
-
-
-async def turn_days(connection: Connection) -> int:
-    """Make the days to come and end those whose assertions are over; returns how many ended."""
-    await connection.execute(_MAKE_DAYS)
-    dropped: int = await connection.fetchval(_DROP_DAYS)
-    return dropped

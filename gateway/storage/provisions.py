@@ -95,14 +95,3 @@ _RECEIVED: Final[LiteralString] = """
 async def forget_sealed(connection: Connection, permit_ids: Sequence[str], today: date) -> None:
     """Forget the sealed answers that their inquirers have receipts for (PROTOCOL §3 *Once*)."""
     await connection.execute(_RECEIVED, list(permit_ids), today)
-
-
-_MAKE_DAYS: Final[LiteralString] = "SELECT answers_make_days()"
-_DROP_DAYS: Final[LiteralString] = "SELECT answers_drop_days()"
-
-
-async def turn_days(connection: Connection) -> int:
-    """Make the days to come and end those whose term is over; returns how many ended."""
-    await connection.execute(_MAKE_DAYS)
-    dropped: int = await connection.fetchval(_DROP_DAYS)
-    return dropped

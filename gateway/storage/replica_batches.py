@@ -169,8 +169,8 @@ async def drop_refused(connection: Connection, *, begun_before: datetime, limit:
 
 
 # One worker sweeps at a time; a connection that cannot give the lock back ends with it.
-_LOCK: Final[LiteralString] = "SELECT pg_try_advisory_lock(5, 0)"
-_UNLOCK: Final[LiteralString] = "SELECT pg_advisory_unlock(5, 0)"
+_LOCK: Final[LiteralString] = "SELECT pg_try_advisory_lock(6, 0)"
+_UNLOCK: Final[LiteralString] = "SELECT pg_advisory_unlock(6, 0)"
 
 
 @asynccontextmanager

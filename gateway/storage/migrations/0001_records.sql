@@ -109,7 +109,8 @@ CREATE TABLE peer_slots (
 );
 GRANT SELECT, INSERT, UPDATE ON peer_slots TO sekisho_app;
 
--- The advisory locks of the schema, in one place: 1 = the gate, 2 = slots, 3 = partitions.
+-- The advisory locks of the schema, in one place: 1 = the gate, 2 = slots, 3 = partitions of a
+-- table, 4 = migrations, 5 = buckets of the core's contacts, 6 = the sweep of replicas.
 CREATE FUNCTION gate_take_shared() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1, 0);
@@ -297,7 +298,7 @@ END $$;
 CREATE FUNCTION partition_add(p_parent text, p_partition text, p_check text, p_bound text)
 RETURNS void LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock(3, 0);
+    PERFORM pg_advisory_xact_lock(3, hashtext(p_parent));
     IF to_regclass(format('public.%I', p_partition)) IS NOT NULL THEN
         RETURN;
     END IF;

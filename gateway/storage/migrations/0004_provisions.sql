@@ -142,45 +142,70 @@ LANGUAGE sql VOLATILE AS $$
     SELECT position FROM wanted JOIN ended USING (permit_id)
 $$;
 
--- Days made ahead: a request lives 30 days at most, and its answer 8 days longer.
-CREATE FUNCTION answers_make_days() RETURNS void
+-- Tables cut by day: which days each has, counted from today in its zone. The running role names a
+-- table; which days are made and which end stands here, whatever a caller says.
+CREATE TABLE day_tables (
+    name       text    PRIMARY KEY,
+    day_column text    NOT NULL,
+    zone       text    NOT NULL CHECK (zone IN ('Asia/Tokyo', 'UTC')),
+    -- How many days before today are made, how many after it, and how many before it are kept.
+    behind     integer NOT NULL CHECK (behind >= 0),
+    ahead      integer NOT NULL CHECK (ahead >= 0),
+    kept       integer NOT NULL CHECK (kept >= behind)
+);
+
+CREATE FUNCTION days_make(p_table text) RETURNS date[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    v_today CONSTANT date := (now() AT TIME ZONE 'Asia/Tokyo')::date;
+    v_term day_tables;
     v_day date;
+    v_days date[] := '{}';
 BEGIN
-    FOR ahead IN -1 .. 32 LOOP
-        v_day := v_today + ahead;
+    SELECT * INTO STRICT v_term FROM day_tables WHERE name = p_table;
+    FOR ahead IN -v_term.behind .. v_term.ahead LOOP
+        v_day := (now() AT TIME ZONE v_term.zone)::date + ahead;
         PERFORM partition_add(
-            'answers', 'answers_' || to_char(v_day, 'YYYYMMDD'),
-            format('day >= DATE %L AND day < DATE %L', v_day, v_day + 1),
+            p_table, p_table || '_' || to_char(v_day, 'YYYYMMDD'),
+            format('%1$I >= DATE %2$L AND %1$I < DATE %3$L', v_term.day_column, v_day, v_day + 1),
             format('FOR VALUES FROM (%L) TO (%L)', v_day, v_day + 1));
+        v_days := v_days || v_day;
     END LOOP;
+    RETURN v_days;
 END $$;
-REVOKE EXECUTE ON FUNCTION answers_make_days FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION answers_make_days TO sekisho_app;
+REVOKE EXECUTE ON FUNCTION days_make FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION days_make TO sekisho_app;
 
--- Ends the days whose requests expired more than eight days ago, and no others.
-CREATE FUNCTION answers_drop_days() RETURNS integer
+-- Under the lock of the table's partitions: of several workers one drops a day, the others find
+-- it gone.
+CREATE FUNCTION days_drop(p_table text) RETURNS text[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    v_last CONSTANT date := (now() AT TIME ZONE 'Asia/Tokyo')::date - 9;
-    v_table text;
-    v_count integer := 0;
+    v_term day_tables;
+    v_partition text;
+    v_dropped text[] := '{}';
 BEGIN
-    FOR v_table IN
-        SELECT c.relname FROM pg_inherits AS i
-          JOIN pg_class AS c ON c.oid = i.inhrelid
-         WHERE i.inhparent = 'public.answers'::regclass
-           AND c.relname ~ '^answers_[0-9]{8}$'
-           AND to_date(right(c.relname, 8), 'YYYYMMDD') <= v_last
+    SELECT * INTO STRICT v_term FROM day_tables WHERE name = p_table;
+    PERFORM pg_advisory_xact_lock(3, hashtext(p_table));
+    FOR v_partition IN
+        SELECT c.relname
+          FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+         WHERE i.inhparent = to_regclass(format('public.%I', p_table))
+         ORDER BY c.relname
     LOOP
-        EXECUTE format('DROP TABLE public.%I', v_table);
-        v_count := v_count + 1;
+        -- Read here and not in the query, which may look at other tables' names first.
+        IF to_date(right(v_partition, 8), 'YYYYMMDD')
+           < (now() AT TIME ZONE v_term.zone)::date - v_term.kept
+        THEN
+            EXECUTE format('DROP TABLE public.%I', v_partition);
+            v_dropped := v_dropped || v_partition;
+        END IF;
     END LOOP;
-    RETURN v_count;
+    RETURN v_dropped;
 END $$;
-REVOKE EXECUTE ON FUNCTION answers_drop_days FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION answers_drop_days TO sekisho_app;
+REVOKE EXECUTE ON FUNCTION days_drop FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION days_drop TO sekisho_app;
 
-SELECT answers_make_days();
+-- A request lives 30 days at most, and its answer 8 days longer.
+INSERT INTO day_tables (name, day_column, zone, behind, ahead, kept)
+VALUES ('answers', 'day', 'Asia/Tokyo', 1, 32, 8);
+SELECT days_make('answers');

@@ -103,48 +103,11 @@ CREATE TABLE client_assertions (
 ) PARTITION BY RANGE (day);
 GRANT SELECT, INSERT ON client_assertions TO sekisho_app;
 
--- An assertion lives five minutes: today's and tomorrow's days are all that can be asked for.
-CREATE FUNCTION assertions_make_days() RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-    v_today CONSTANT date := (now() AT TIME ZONE 'UTC')::date;
-    v_day date;
-BEGIN
-    FOR ahead IN -1 .. 7 LOOP
-        v_day := v_today + ahead;
-        PERFORM partition_add(
-            'client_assertions', 'client_assertions_' || to_char(v_day, 'YYYYMMDD'),
-            format('day >= DATE %L AND day < DATE %L', v_day, v_day + 1),
-            format('FOR VALUES FROM (%L) TO (%L)', v_day, v_day + 1));
-    END LOOP;
-END $$;
-REVOKE EXECUTE ON FUNCTION assertions_make_days FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION assertions_make_days TO sekisho_app;
-
--- Ends the days whose assertions have all expired for a whole day, and no others.
-CREATE FUNCTION assertions_drop_days() RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-    v_last CONSTANT date := (now() AT TIME ZONE 'UTC')::date - 2;
-    v_table text;
-    v_count integer := 0;
-BEGIN
-    FOR v_table IN
-        SELECT c.relname FROM pg_inherits AS i
-          JOIN pg_class AS c ON c.oid = i.inhrelid
-         WHERE i.inhparent = 'public.client_assertions'::regclass
-           AND c.relname ~ '^client_assertions_[0-9]{8}$'
-           AND to_date(right(c.relname, 8), 'YYYYMMDD') <= v_last
-    LOOP
-        EXECUTE format('DROP TABLE public.%I', v_table);
-        v_count := v_count + 1;
-    END LOOP;
-    RETURN v_count;
-END $$;
-REVOKE EXECUTE ON FUNCTION assertions_drop_days FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION assertions_drop_days TO sekisho_app;
-
-SELECT assertions_make_days();
+-- An assertion lives five minutes: today's and tomorrow's days are all that can be asked for, and
+-- a day ends when its assertions have all expired for a whole day.
+INSERT INTO day_tables (name, day_column, zone, behind, ahead, kept)
+VALUES ('client_assertions', 'day', 'UTC', 1, 7, 1);
+SELECT days_make('client_assertions');
 
 -- Codes being acquired. The acquisition number lies in a box until the code is linked, and is
 -- erased by the entry that says so (法21の2③); one acquisition of a person is open at a time.

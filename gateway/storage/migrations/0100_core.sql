@@ -331,58 +331,10 @@ LANGUAGE sql VOLATILE AS $$
     SELECT position FROM wanted JOIN stored USING (version)
 $$;
 
--- Makes the day partitions that an inquiry of today may fall into: it may be some days old, and
--- a peer's clock a little ahead of ours.
-CREATE FUNCTION core_make_days() RETURNS date[]
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-    v_today CONSTANT date := (now() AT TIME ZONE 'Asia/Tokyo')::date;
-    v_parent text;
-    v_day date;
-    v_column text;
-    v_days date[] := '{}';
-BEGIN
-    FOR ahead IN -8 .. 2 LOOP
-        v_day := v_today + ahead;
-        FOREACH v_parent IN ARRAY ARRAY['core_inquiries', 'core_contacts', 'core_outcomes'] LOOP
-            v_column := CASE v_parent WHEN 'core_contacts' THEN 'day' ELSE 'inquiry_day' END;
-            PERFORM partition_add(
-                v_parent, v_parent || '_' || to_char(v_day, 'YYYYMMDD'),
-                format('%I >= %L AND %I < %L', v_column, v_day, v_column, v_day + 1),
-                format('FOR VALUES FROM (%L) TO (%L)', v_day, v_day + 1));
-        END LOOP;
-        v_days := v_days || v_day;
-    END LOOP;
-    RETURN v_days;
-END $$;
-REVOKE EXECUTE ON FUNCTION core_make_days FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION core_make_days TO sekisho_app;
-
--- Drops what has served its term, whatever the caller says: contacts after 8 days; inquiries and
--- outcomes 80 days after the inquiry, when no permit of it (7 days until it is asked for, 30 days
--- of validity) and no outcome on its way (30 days) can name them any more.
-CREATE FUNCTION core_drop_days() RETURNS text[]
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-    v_today CONSTANT date := (now() AT TIME ZONE 'Asia/Tokyo')::date;
-    v_partition text;
-    v_keep integer;
-    v_dropped text[] := '{}';
-BEGIN
-    FOR v_partition IN
-        SELECT c.relname
-          FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-         WHERE i.inhparent IN ('public.core_inquiries'::regclass, 'public.core_contacts'::regclass,
-                               'public.core_outcomes'::regclass)
-         ORDER BY c.relname
-    LOOP
-        v_keep := CASE WHEN v_partition LIKE 'core_contacts%' THEN 8 ELSE 80 END;
-        IF to_date(right(v_partition, 8), 'YYYYMMDD') < v_today - v_keep THEN
-            EXECUTE format('DROP TABLE public.%I', v_partition);
-            v_dropped := v_dropped || v_partition;
-        END IF;
-    END LOOP;
-    RETURN v_dropped;
-END $$;
-REVOKE EXECUTE ON FUNCTION core_drop_days FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION core_drop_days TO sekisho_app;
+-- An inquiry of today may be some days old, and a peer's clock a little ahead of ours. Contacts are
+-- kept 8 days; inquiries and outcomes 80 days after the inquiry, when no permit of it (7 days until
+-- it is asked for, 30 days of validity) and no outcome on its way (30 days) can name them any more.
+INSERT INTO day_tables (name, day_column, zone, behind, ahead, kept)
+VALUES ('core_inquiries', 'inquiry_day', 'Asia/Tokyo', 8, 2, 80),
+       ('core_contacts', 'day', 'Asia/Tokyo', 8, 2, 8),
+       ('core_outcomes', 'inquiry_day', 'Asia/Tokyo', 8, 2, 80);

@@ -1,0 +1,31 @@
+"""Requests for codes at the core: what has lapsed ends, what still counts stays."""
+
+from datetime import UTC, datetime, timedelta
+
+from gateway.storage.core_codes import sweep_requests
+from gateway.storage.database import Database
+
+
+async def test_acquisition_numbers_end_when_they_lapse_and_made_codes_a_month_later(
+    database: Database,
+) -> None:
+    now = datetime.now(UTC)
+    person = b"\1" * 32
+    rows = [
+        (b"live" * 4, now + timedelta(days=1), None, None),
+        (b"late" * 4, now - timedelta(seconds=1), None, None),
+        (b"made" * 4, now - timedelta(days=29), person, "acquired"),
+        (b"gone" * 4, now - timedelta(days=31), person, "acquired"),
+    ]
+    async with database.read() as connection:
+        await connection.executemany(
+            "INSERT INTO core_code_requests"
+            " (organisation, request_id, number, expires_at, person, state)"
+            " VALUES ('nagaoka', gen_random_uuid(), $1, $2, $3, $4)",
+            rows,
+        )
+
+        await sweep_requests(connection, now=now, linked_before=now - timedelta(days=30))
+
+        left = await connection.fetch("SELECT number FROM core_code_requests")
+    assert {bytes(row["number"][:4]) for row in left} == {b"live", b"made"}
