@@ -196,7 +196,7 @@ async def busy(log: RecordLog, writer: RecordWriter) -> AsyncIterator[None]:
 
 async def somebody_waits(database: Database) -> None:
     """Return as soon as anybody in this database waits for a lock."""
-    async with database.read() as watcher, asyncio.timeout(5):
+    async with database.read() as watcher, asyncio.timeout(20):
         while not await watcher.fetchval(
             "SELECT count(*) FROM pg_locks WHERE NOT granted AND (database IS NULL OR database ="
             " (SELECT oid FROM pg_database WHERE datname = current_database()))"

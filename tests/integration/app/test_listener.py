@@ -144,13 +144,20 @@ def refused(reason: str) -> float:
     return REGISTRY.get_sample_value("sekisho_http_connections_refused_total", labels) or 0.0
 
 
+async def open_connections(count: int) -> None:
+    """Return as soon as the listener has just so many."""
+    async with asyncio.timeout(20):
+        while REGISTRY.get_sample_value("sekisho_http_connections", {"listener": "test"}) != count:
+            await asyncio.sleep(0.01)
+
+
 async def talk(listener: Listener, sent: bytes) -> bytes:
     """Send bytes and return all that comes until the other side closes."""
     reader, writer = await asyncio.open_connection(*listener.address)
     try:
         writer.write(sent)
         await writer.drain()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await reader.read()
     except ConnectionResetError:
         return b""
@@ -222,7 +229,7 @@ async def test_a_connection_ends_when_its_certificate_is_not_kept(keys: Keys) ->
 
         tls.replace(keys.server_context(), keeps=lambda _sha256: False)
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await reader.read()
         writer.close()
 
@@ -273,11 +280,11 @@ async def test_one_connection_too_many_is_broken_off_and_counted() -> None:
     before = refused("connections-max")
     async with serving(connections_max=1) as (listener, _):
         _reader, writer = await asyncio.open_connection(*listener.address)
-        await asyncio.sleep(0.05)
+        await open_connections(1)
 
         assert await talk(listener, b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n") == b""
         writer.close()
-        await asyncio.sleep(0.05)
+        await open_connections(0)
         answer = await talk(
             listener, b"GET /quick HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
         )
@@ -337,7 +344,7 @@ async def test_the_end_does_not_wait_for_ever() -> None:
         asked = group.create_task(_fails(session.get(url(listener, "/slow"))))
         await gate.entered.wait()
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await listener.stop()
 
         assert await asked

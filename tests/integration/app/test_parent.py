@@ -85,10 +85,11 @@ async def test_a_route_of_one_listener_does_not_exist_on_another(instance: Insta
     assert (await get(instance.url("ops", "/pid")))[0] == 404
 
 
-async def test_metrics_of_all_workers_are_one_sum(instance: Instance) -> None:
+async def test_metrics_of_all_workers_are_one_sum(instance: Instance, tmp_path: Path) -> None:
+    (tmp_path / "open").touch()
     before = await requests(instance, "/slow")
     for _ in range(20):
-        await get(instance.url("network", "/slow?ms=0"))
+        await get(instance.url("network", f"/slow?folder={tmp_path}"))
 
     assert await requests(instance, "/slow") == before + 20
 
@@ -199,18 +200,28 @@ def test_status_is_a_command(instance: Instance) -> None:
 async def test_sigterm_lets_the_request_at_hand_finish(tmp_path: Path) -> None:
     config = CONFIG.replace("count = 2", "count = 1")
     with running(tmp_path, config) as instance:
-        async with asyncio.TaskGroup() as group:
-            asked = group.create_task(get(instance.url("network", "/slow?ms=700")))
-            await asyncio.sleep(0.2)
-            instance.process.send_signal(signal.SIGTERM)
-            await asyncio.sleep(0.2)
-            with pytest.raises(aiohttp.ClientError):
+
+        async def is_entered() -> bool:
+            return (tmp_path / "entered").exists()
+
+        async def lets_nobody_in() -> bool:
+            try:
                 await get(instance.url("network", "/pid"))
-            # The parent still tells operators why nobody is let in.
+            except aiohttp.ClientError:
+                return True
+            return False
+
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(get(instance.url("network", f"/slow?folder={tmp_path}")))
+            await until(is_entered)
+            instance.process.send_signal(signal.SIGTERM)
+            await until(lets_nobody_in)
+            # The parent still tells operators why.
             assert await get(instance.url("ops", "/readyz")) == (
                 503,
                 {"ready": False, "missing": ["draining"]},
             )
+            (tmp_path / "open").touch()
 
             assert (await asked)[0] == 200
         assert await asyncio.to_thread(instance.process.wait, 30) == 0

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 from aiohttp import web
@@ -19,8 +20,8 @@ class Pid(msgspec.Struct, frozen=True):
     pid: int
 
 
-class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    ms: int
+class Marks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    folder: str
 
 
 async def pid(_call: Call[None, None]) -> Pid:
@@ -28,7 +29,11 @@ async def pid(_call: Call[None, None]) -> Pid:
 
 
 async def slow(call: Call[None, None]) -> Pid:
-    await asyncio.sleep(call.query(Pause).ms / 1000)
+    """Leave the file `entered` in a folder, and answer when the file `open` is there."""
+    folder = Path(call.query(Marks).folder)
+    (folder / "entered").touch()
+    while not (folder / "open").exists():
+        await asyncio.sleep(0.01)
     return Pid(os.getpid())
 
 
@@ -72,7 +77,7 @@ async def build(context: WorkerContext) -> RoleApp:
             permission=PUBLIC,
             summary="",
             response=Pid,
-            query=Pause,
+            query=Marks,
         ),
     ]
     application = build_application(

@@ -79,7 +79,7 @@ async def test_two_workers_at_once_take_each_row_once(database: Database) -> Non
 
     async with database.transaction() as one, database.transaction() as other:
         first = await claimed(one, 2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             second = await claimed(other)
 
     assert len(first) == 2
@@ -185,7 +185,7 @@ async def test_a_slow_destination_holds_up_nobody_else(database: Database) -> No
 
     await job.turn(KIND)  # a whole message of what came first
     await job.turn(KIND)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while "1" in await left(database):
             await asyncio.sleep(0)
     meanwhile = [to for to, _ in teller.messages], len(await left(database))
@@ -219,7 +219,7 @@ async def test_the_job_goes_on_by_itself_and_lets_go_when_it_is_ended(database: 
     await put(database, "1", to="slow")
     await put(database, "2", to="quick")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while len(teller.messages) < 2 or "2" in await left(database):
             await asyncio.sleep(0.01)
     job.cancel()
@@ -238,7 +238,7 @@ async def test_a_turn_without_a_database_ends_no_job(database: Database) -> None
     job = asyncio.create_task(teller.job(closed).run())
 
     with capture_logs() as lines:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while not lines:
                 await asyncio.sleep(0.01)
     assert not job.done()

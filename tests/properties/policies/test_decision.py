@@ -259,7 +259,7 @@ def _shipped() -> AllowList:
 
 
 @given(data=st.data(), off=st.integers(min_value=-2, max_value=900))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_oracle_agrees_on_the_law_that_is_shipped(data: st.DataObject, off: int) -> None:
     law = _shipped()
     scope = data.draw(st.sampled_from(law.facts.scopes))

@@ -139,7 +139,7 @@ FACTS = some_facts()
     further=switches,
     consent=consents,
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_further_switch_or_unpublished_file_never_opens_a_gate(
     stated: list[Assessment],
     own: list[StopSwitch],

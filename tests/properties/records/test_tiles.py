@@ -15,7 +15,6 @@ batches = st.lists(st.integers(1, 5) | st.integers(1, 700), max_size=6)
 
 
 @given(batches)
-@settings(deadline=None)
 def test_batches_grow_the_same_tree(widths: list[int]) -> None:
     edge, frontier = tiles.RightEdge(), tree.Frontier()
     full: dict[tuple[int, int], tiles.Tile] = {}
@@ -39,7 +38,7 @@ def test_batches_grow_the_same_tree(widths: list[int]) -> None:
 
 
 @given(st.integers(0, 66_000), st.integers(0, 600))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_an_edge_loaded_from_partial_tiles_goes_on_as_if_never_stopped(
     size: int, more: int
 ) -> None:
@@ -57,7 +56,6 @@ def test_an_edge_loaded_from_partial_tiles_goes_on_as_if_never_stopped(
 
 
 @given(st.integers(1, 1200), st.data())
-@settings(deadline=None)
 def test_proofs_out_of_tiles_equal_proofs_out_of_the_whole_tree(
     size: int, data: st.DataObject
 ) -> None:

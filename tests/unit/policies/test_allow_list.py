@@ -67,8 +67,8 @@ def test_a_directory_states_classes_by_id_or_word() -> None:
 def test_the_shipped_law_is_read_from_its_document_quickly() -> None:
     document = AllowList.build(load_shipped(), version=1).to_document()
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     AllowList.from_document(document)
 
     # Usually 60 ms; the promise is well under 300 ms on a quiet machine.
-    assert time.perf_counter() - begun < 2.0
+    assert time.process_time() - begun < 2.0
