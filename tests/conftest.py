@@ -3,7 +3,8 @@
 import itertools
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,9 @@ class Dsns:
     superuser: str
 
 
+NewDatabase = Callable[[], Awaitable[Dsns]]
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     with (
@@ -42,22 +46,14 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture(scope="session")
 async def migrated_template(postgres: EmbeddedPostgres) -> str:
     """The name of a database that holds the whole schema and no data."""
-    await _create(postgres, _TEMPLATE, "template1")
-    await migrate(postgres.dsn(OWNER_ROLE, _TEMPLATE))
-    return _TEMPLATE
+    return await make_template(postgres)
 
 
 @pytest.fixture
 async def dsns(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[Dsns]:
     """A fresh copy of the migrated template, gone after the test."""
-    name = f"test_{next(_numbers)}"
-    await _create(postgres, name, migrated_template)
-    yield Dsns(
-        app=postgres.dsn(database=name),
-        owner=postgres.dsn(OWNER_ROLE, name),
-        superuser=postgres.dsn(SUPERUSER, name),
-    )
-    await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    async with new_databases(postgres, migrated_template) as new_database:
+        yield await new_database()
 
 
 @pytest.fixture
@@ -68,18 +64,50 @@ async def database(dsns: Dsns) -> AsyncIterator[Database]:
     await opened.close()
 
 
+async def make_template(postgres: EmbeddedPostgres) -> str:
+    """Make the database that the others are copies of; return its name."""
+    await create_database(postgres, _TEMPLATE, "template1")
+    await migrate(postgres.dsn(OWNER_ROLE, _TEMPLATE))
+    return _TEMPLATE
+
+
+@asynccontextmanager
+async def new_databases(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[NewDatabase]:
+    """Give a maker of copies of the template, all gone when the context ends."""
+    names: list[str] = []
+
+    async def new() -> Dsns:
+        names.append(name := f"test_{next(_numbers)}")
+        await create_database(postgres, name, template)
+        return Dsns(
+            app=postgres.dsn(database=name),
+            owner=postgres.dsn(OWNER_ROLE, name),
+            superuser=postgres.dsn(SUPERUSER, name),
+        )
+
+    yield new
+    for name in names:
+        await drop_database(postgres, name)
+
+
+async def create_database(postgres: EmbeddedPostgres, name: str, template: str) -> None:
+    """Make a copy of a database."""
+    await _execute(
+        postgres,
+        f"CREATE DATABASE {name} OWNER {OWNER_ROLE} TEMPLATE {template} STRATEGY FILE_COPY",
+    )
+
+
+async def drop_database(postgres: EmbeddedPostgres, name: str) -> None:
+    """End a database and whoever is still in it."""
+    await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def memory_folder() -> str | None:
     """Where copying a database costs no disk, if there is room; else the usual place."""
     if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES_MIN:
         return str(_MEMORY)
     return None
-
-
-async def _create(postgres: EmbeddedPostgres, name: str, template: str) -> None:
-    await _execute(
-        postgres,
-        f"CREATE DATABASE {name} OWNER {OWNER_ROLE} TEMPLATE {template} STRATEGY FILE_COPY",
-    )
 
 
 async def _execute(postgres: EmbeddedPostgres, sql: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from gateway import logs
 from gateway.demo import cast
 from gateway.storage.embedded import EmbeddedPostgres
-from tests.conftest import _create, _execute, _numbers
+from tests.conftest import NewDatabase, new_databases
 from tests.e2e.parties import Network, whole_network
 from tests.e2e.people import People
 
@@ -20,20 +20,18 @@ def quiet_logs() -> None:
 
 
 @pytest.fixture(scope="module")
-async def network(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[Network]:
+async def new_database(
+    postgres: EmbeddedPostgres, migrated_template: str
+) -> AsyncIterator[NewDatabase]:
+    async with new_databases(postgres, migrated_template) as maker:
+        yield maker
+
+
+@pytest.fixture(scope="module")
+async def network(new_database: NewDatabase) -> AsyncIterator[Network]:
     """Everybody of the demonstration in this process, for the tests of one module."""
-    names: list[str] = []
-
-    async def new_database() -> str:
-        name = f"party_{next(_numbers)}"
-        await _create(postgres, name, migrated_template)
-        names.append(name)
-        return postgres.dsn(database=name)
-
     async with whole_network(new_database) as running:
         yield running
-    for name in names:
-        await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,9 +20,9 @@ from gateway.demo import cast
 from gateway.settings import Settings, listener_addresses, parse_settings
 from gateway.storage.database import Database
 from policies.allow_list import AllowList
+from tests.conftest import NewDatabase
 from tests.tools.ports import HOST, held_ports
 
-NewDatabase = Callable[[], Awaitable[str]]
 Runs = Callable[[str, str], bool]
 """Whether a party runs a background task, by their names."""
 
@@ -129,7 +129,7 @@ async def whole_network(
         stores: dict[str, KeyStore] = {}
         dsns: dict[str, str] = {}
         for name, role in roles.items():
-            dsns[name] = await new_database()
+            dsns[name] = (await new_database()).app
             party, stores[name] = await _party(
                 name, role, folder, ports, dsns[name], clock=clock, runs=runs
             )

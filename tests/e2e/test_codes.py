@@ -9,9 +9,8 @@ import pytest
 from codes.numbers import UnifiedNumber
 from gateway.client import BackofficeClient, GatewayRefusedError, NotFoundError
 from gateway.demo import cast
-from gateway.storage.embedded import EmbeddedPostgres
 from gateway.wire.acquisitions import PersonFacts
-from tests.conftest import _create, _execute, _numbers
+from tests.conftest import NewDatabase
 from tests.e2e.clients import a_client
 from tests.e2e.parties import Network
 from tests.e2e.people import People
@@ -20,14 +19,9 @@ from tests.e2e.test_backoffice import TAX, an_inquiry
 
 
 @pytest.fixture(scope="module")
-async def residents(
-    network: Network, postgres: EmbeddedPostgres, migrated_template: str
-) -> AsyncIterator[Residents]:
-    name = f"residents_{next(_numbers)}"
-    await _create(postgres, name, migrated_template)
-    async with resident_network(network, postgres.dsn(database=name)) as running:
+async def residents(network: Network, new_database: NewDatabase) -> AsyncIterator[Residents]:
+    async with resident_network(network, (await new_database()).app) as running:
         yield running
-    await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ with the machine. The caller shares the process with the gateway, so its own wor
 import argparse
 import asyncio
 import io
-import itertools
 import sys
 import tempfile
 import time
@@ -20,14 +19,12 @@ import msgspec
 from gateway import logs
 from gateway.client import BackofficeClient
 from gateway.demo import cast
-from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
-from gateway.storage.migrate import migrate
+from gateway.storage.embedded import EmbeddedPostgres
 from gateway.wire.replicas import BatchHeader
-from tests.conftest import _create, _execute, memory_folder
+from tests.conftest import make_template, memory_folder, new_databases
 from tests.e2e.clients import a_client
 from tests.e2e.parties import whole_network
 
-TEMPLATE: Final = "bench_template"
 TERM: Final = "TM00000000000002"
 ITEMS: Final = tuple(f"XTK00000100000{number:02d}" for number in range(2, 8))
 CHUNK_BYTES: Final = 256 * 1024
@@ -62,17 +59,12 @@ async def chunks(body: bytes) -> AsyncIterator[bytes]:
 
 async def bench(server: EmbeddedPostgres, rows: int) -> None:
     """Load the same people several times and print what each time took."""
-    await _create(server, TEMPLATE, "template1")
-    await migrate(server.dsn(OWNER_ROLE, TEMPLATE))
-    numbers = itertools.count()
-
-    async def new_database() -> str:
-        name = f"bench_{next(numbers)}"
-        await _create(server, name, TEMPLATE)
-        return server.dsn(database=name)
-
     body = a_batch(rows)
-    async with whole_network(new_database) as network:
+    template = await make_template(server)
+    async with (
+        new_databases(server, template) as new_database,
+        whole_network(new_database) as network,
+    ):
         credentials = await a_client(network, cast.NAGAOKA, "bench")
         async with BackofficeClient(credentials) as client:
             for _ in range(ROUNDS):
@@ -83,7 +75,6 @@ async def bench(server: EmbeddedPostgres, rows: int) -> None:
                     f"{batch.rows_put} rows {batch.state}: {rows / seconds:,.0f} rows/s, "
                     f"{busy / rows * 1e6:.1f} µs of Python a row\n"
                 )
-    await _execute(server, f"DROP DATABASE {TEMPLATE}")
 
 
 def main() -> None:

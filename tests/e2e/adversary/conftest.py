@@ -6,10 +6,10 @@ import pytest
 
 from gateway.demo import cast
 from gateway.storage.embedded import EmbeddedPostgres
-from tests.conftest import _create, _execute, _numbers
+from tests.conftest import NewDatabase, new_databases
 from tests.e2e.adversary.night import Night, around_midnight
 from tests.e2e.adversary.rogue import Rogue
-from tests.e2e.parties import Network, NewDatabase, whole_network
+from tests.e2e.parties import Network, whole_network
 from tests.e2e.people import People
 
 
@@ -17,18 +17,8 @@ from tests.e2e.people import People
 async def new_database(
     postgres: EmbeddedPostgres, migrated_template: str
 ) -> AsyncIterator[NewDatabase]:
-    """Return a maker of databases, all gone at the end."""
-    names: list[str] = []
-
-    async def new() -> str:
-        name = f"attacked_{next(_numbers)}"
-        await _create(postgres, name, migrated_template)
-        names.append(name)
-        return postgres.dsn(database=name)
-
-    yield new
-    for name in names:
-        await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    async with new_databases(postgres, migrated_template) as maker:
+        yield maker
 
 
 @pytest.fixture(scope="package")

@@ -16,8 +16,9 @@ from codes.canonical import TOKYO, tokyo_day
 from gateway.demo import cast
 from policies.allow_list import AllowList
 from policies.facts import load_shipped
+from tests.conftest import NewDatabase
 from tests.e2e.adversary.rogue import Rogue
-from tests.e2e.parties import Network, NewDatabase, whole_network
+from tests.e2e.parties import Network, whole_network
 from tests.e2e.people import People
 
 GRANT = "G115.2"

@@ -6,32 +6,20 @@ import pytest
 
 from gateway.demo import cast
 from gateway.storage.embedded import EmbeddedPostgres
-from tests.conftest import _create, _execute, _numbers
+from tests.conftest import NewDatabase, new_databases
 from tests.e2e.adversary.rogue import Rogue
-from tests.e2e.parties import Network, NewDatabase, whole_network
+from tests.e2e.parties import Network
 from tests.e2e.people import People
-from tests.e2e.resilience.scene import Scene
+from tests.e2e.resilience.scene import Scene, parties_at_rest
 from tests.integration.core.world import WorldClock
-
-AWAKE = {(cast.CORE, "publication")}
 
 
 @pytest.fixture(scope="package")
 async def new_database(
     postgres: EmbeddedPostgres, migrated_template: str
 ) -> AsyncIterator[NewDatabase]:
-    """Return a maker of databases, all gone at the end."""
-    names: list[str] = []
-
-    async def new() -> str:
-        name = f"resilient_{next(_numbers)}"
-        await _create(postgres, name, migrated_template)
-        names.append(name)
-        return postgres.dsn(database=name)
-
-    yield new
-    for name in names:
-        await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    async with new_databases(postgres, migrated_template) as maker:
+        yield maker
 
 
 @pytest.fixture(scope="package")
@@ -41,13 +29,7 @@ def clock() -> WorldClock:
 
 @pytest.fixture(scope="package")
 async def network(new_database: NewDatabase, clock: WorldClock) -> AsyncIterator[Network]:
-    """The core, an inquirer and a provider; of what starts by the clock, only the directory."""
-    async with whole_network(
-        new_database,
-        clock=clock,
-        gateways=(cast.GUNMA_UNION, cast.NAGAOKA),
-        runs=lambda party, task: (party, task) in AWAKE,
-    ) as running:
+    async with parties_at_rest(new_database, clock) as running:
         yield running
 
 

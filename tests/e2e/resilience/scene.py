@@ -27,8 +27,9 @@ from gateway.outbound.lanes import Lane
 from gateway.storage.database import Connection, Database
 from gateway.storage.flags import FlagSet
 from gateway.storage.holds import HoldRow
+from tests.conftest import NewDatabase
 from tests.e2e.adversary.rogue import core_services
-from tests.e2e.parties import Network
+from tests.e2e.parties import Network, whole_network
 from tests.e2e.people import People
 from tests.e2e.test_exchange import REGISTRATION, TAX, an_order
 from tests.integration.core.world import WorldClock
@@ -40,6 +41,18 @@ OUTCOMES = "/v1/outcomes"
 DELIVERIES = "/v1/deliveries"
 ALICE = Decider(staff_id="alice", credential_id="alice-totp")
 BOB = Decider(staff_id="bob", credential_id="bob-totp")
+
+
+@asynccontextmanager
+async def parties_at_rest(new_database: NewDatabase, clock: WorldClock) -> AsyncIterator[Network]:
+    """The core, an inquirer and a provider; of what starts by the clock, only the directory."""
+    async with whole_network(
+        new_database,
+        clock=clock,
+        gateways=(cast.GUNMA_UNION, cast.NAGAOKA),
+        runs=lambda party, task: (party, task) == (cast.CORE, "publication"),
+    ) as running:
+        yield running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,13 @@ from gateway.demo import cast
 from gateway.domain.inquiry import InquiryState
 from gateway.wire.codec import decode_json
 from gateway.wire.network import PermitsAnswer, ProvisionsAnswer
+from tests.conftest import NewDatabase
 from tests.e2e.adversary.rogue import Rogue
-from tests.e2e.parties import Network, NewDatabase, whole_network
+from tests.e2e.parties import Network
 from tests.e2e.people import People
-from tests.e2e.resilience.conftest import AWAKE
 from tests.e2e.resilience.presenting import first_port, present, present_raw, said, sealed_bytes
 from tests.e2e.resilience.road import Fate, road
-from tests.e2e.resilience.scene import PERMITS, PROVISIONS, Scene, die
+from tests.e2e.resilience.scene import PERMITS, PROVISIONS, Scene, die, parties_at_rest
 from tests.integration.core.world import WorldClock
 
 TOKEN_LIFE = timedelta(minutes=5)
@@ -30,12 +30,7 @@ def clock() -> WorldClock:
 
 @pytest.fixture(scope="module")
 async def network(new_database: NewDatabase, clock: WorldClock) -> AsyncIterator[Network]:
-    async with whole_network(
-        new_database,
-        clock=clock,
-        gateways=(cast.GUNMA_UNION, cast.NAGAOKA),
-        runs=lambda party, task: (party, task) in AWAKE,
-    ) as running:
+    async with parties_at_rest(new_database, clock) as running:
         yield running
 
 

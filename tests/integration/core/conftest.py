@@ -13,7 +13,7 @@ from gateway.core.code_book import CodeBook
 from gateway.demo import cast
 from gateway.storage.database import Database
 from gateway.storage.embedded import EmbeddedPostgres
-from tests.conftest import _create, _execute, _numbers
+from tests.conftest import new_databases
 from tests.integration.core.world import (
     NAGAOKA,
     UNION,
@@ -83,13 +83,9 @@ async def world(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
     """Keys and databases of one module's tests; the clock only ever moves on."""
-    names = {party: f"core_{next(_numbers)}" for party in PARTIES}
-    for name in names.values():
-        await _create(postgres, name, migrated_template)
-    dsns = {party: postgres.dsn(database=name) for party, name in names.items()}
-    yield World.copy(network_template, tmp_path_factory.mktemp("world"), dsns)
-    for name in names.values():
-        await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    async with new_databases(postgres, migrated_template) as new_database:
+        dsns = {party: (await new_database()).app for party in PARTIES}
+        yield World.copy(network_template, tmp_path_factory.mktemp("world"), dsns)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from gateway.errors import UnavailableError
 from gateway.storage.database import Database
 from gateway.storage.embedded import EmbeddedPostgres
 from gateway.storage.replica_batches import sweeping
-from tests.conftest import Dsns, _create, _execute, _numbers
+from tests.conftest import Dsns, create_database, drop_database
 
 LAST_STATEMENT = "SELECT query FROM pg_stat_activity WHERE pid = $1"
 
@@ -66,19 +66,19 @@ async def test_a_sweeping_lock_that_cannot_be_given_back_ends_its_connection(dsn
 async def test_a_database_that_comes_later_is_waited_for(
     postgres: EmbeddedPostgres, migrated_template: str
 ) -> None:
-    name = f"later_{next(_numbers)}"
+    name = "comes_later"
     opening = asyncio.create_task(
         Database.open_when_there(postgres.dsn(database=name), connections_max=1, patience_s=20)
     )
     await asyncio.wait({opening}, timeout=0.3)
     assert not opening.done()
 
-    await _create(postgres, name, migrated_template)
+    await create_database(postgres, name, migrated_template)
     database = await opening
     async with database.read() as connection:
         assert await connection.fetchval("SELECT current_database()") == name
     await database.close()
-    await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    await drop_database(postgres, name)
 
 
 async def test_a_database_that_does_not_come_is_not_waited_for_longer(
