@@ -26,7 +26,7 @@ from certs.documents import (
 )
 from certs.errors import CertsError, DocumentError
 from certs.key_files import make_private_directory, write_file
-from certs.log_keys import ed25519_public, mldsa44_public
+from certs.key_pairs import ed25519_public, mldsa44_public
 
 KEY_NAME_DIGITS: Final = 16
 _PAIR: Final = {"ed25519", "mldsa44"}

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
 from certs.errors import DocumentError, SignatureError
-from certs.log_keys import ed25519_public, mldsa44_public, split_seeds
+from certs.key_pairs import KeyPair, ed25519_public, mldsa44_public
 from certs.members import read_bytes, read_integer, read_members, read_text
 from codes.canonical import b64, canonical_json, parse_canonical
 from codes.errors import CodesError
@@ -74,43 +74,21 @@ class DocumentKey:
             raise SignatureError("signature-invalid", f"document signature, {alg}") from error
 
 
-class DocumentSigner:
+class DocumentSigner(KeyPair):
     """Private document key pair; kept apart from what a running gateway reads."""
 
-    __slots__ = ("_ed25519", "_mldsa44", "public")
+    __slots__ = ("public",)
 
     def __init__(self, ed25519: Ed25519PrivateKey, mldsa44: MLDSA44PrivateKey) -> None:
-        self._ed25519 = ed25519
-        self._mldsa44 = mldsa44
+        super().__init__(ed25519, mldsa44)
         self.public: Final = DocumentKey(
             ed25519=ed25519.public_key().public_bytes_raw(),
             mldsa44=mldsa44.public_key().public_bytes_raw(),
         )
 
-    @classmethod
-    def generate(cls) -> Self:
-        """Return a new random pair."""
-        return cls(Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate())
-
-    @classmethod
-    def from_bytes(cls, raw: bytes) -> Self:
-        """Return the pair of 64 bytes (Ed25519 seed ‖ ML-DSA seed), else `KeyMaterialError`."""
-        ed25519_seed, mldsa44_seed = split_seeds(raw)
-        return cls(
-            Ed25519PrivateKey.from_private_bytes(ed25519_seed),
-            MLDSA44PrivateKey.from_seed_bytes(mldsa44_seed),
-        )
-
-    def to_bytes(self) -> bytes:
-        """Return the 64 bytes that `from_bytes` reads; a secret."""
-        return self._ed25519.private_bytes_raw() + self._mldsa44.private_bytes_raw()
-
     def sign(self, alg: str, message: bytes) -> bytes:
         """Return this half's signature over `message`."""
         return self._ed25519.sign(message) if alg == ALG_ED25519 else self._mldsa44.sign(message)
-
-    def __repr__(self) -> str:
-        return "DocumentSigner(***)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from certs.errors import KeyMaterialError
-from certs.log_keys import split_seeds
+from certs.key_pairs import split_seeds
 
 PRIVATE_FILE_MODE: Final = 0o600
 PRIVATE_DIRECTORY_MODE: Final = 0o700

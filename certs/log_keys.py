@@ -11,13 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
 from certs.errors import KeyMaterialError, SignatureError
-
-ED25519_PUBLIC_BYTES: Final = 32
-ED25519_SIGNATURE_BYTES: Final = 64
-MLDSA44_PUBLIC_BYTES: Final = 1312
-MLDSA44_SIGNATURE_BYTES: Final = 2420
-SEED_BYTES: Final = 32
-"""Both private keys are kept as their 32-byte seeds."""
+from certs.key_pairs import SEED_BYTES, KeyPair, ed25519_public, mldsa44_public
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,36 +59,17 @@ class WitnessPublicKey:
         _verify_mldsa44(self._mldsa44, signature, message)
 
 
-class LogSigner:
+class LogSigner(KeyPair):
     """Private log key pair: signs checkpoints of one organisation's streams."""
 
-    __slots__ = ("_ed25519", "_mldsa44", "public")
+    __slots__ = ("public",)
 
     def __init__(self, ed25519: Ed25519PrivateKey, mldsa44: MLDSA44PrivateKey) -> None:
-        self._ed25519 = ed25519
-        self._mldsa44 = mldsa44
+        super().__init__(ed25519, mldsa44)
         self.public: Final = LogPublicKeys(
             ed25519=ed25519.public_key().public_bytes_raw(),
             mldsa44=mldsa44.public_key().public_bytes_raw(),
         )
-
-    @classmethod
-    def generate(cls) -> Self:
-        """Return a new random pair."""
-        return cls(Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate())
-
-    @classmethod
-    def from_bytes(cls, raw: bytes) -> Self:
-        """Return the pair of 64 bytes (Ed25519 seed ‖ ML-DSA seed), else `KeyMaterialError`."""
-        ed25519_seed, mldsa44_seed = split_seeds(raw)
-        return cls(
-            Ed25519PrivateKey.from_private_bytes(ed25519_seed),
-            MLDSA44PrivateKey.from_seed_bytes(mldsa44_seed),
-        )
-
-    def to_bytes(self) -> bytes:
-        """Return the 64 bytes that `from_bytes` reads; a secret."""
-        return self._ed25519.private_bytes_raw() + self._mldsa44.private_bytes_raw()
 
     def sign_ed25519(self, message: bytes) -> bytes:
         """Return the 64-byte Ed25519 signature over `message`."""
@@ -103,9 +78,6 @@ class LogSigner:
     def sign_mldsa44(self, message: bytes) -> bytes:
         """Return a 2,420-byte ML-DSA-44 signature over `message` (pure, empty context)."""
         return self._mldsa44.sign(message)
-
-    def __repr__(self) -> str:
-        return "LogSigner(***)"
 
 
 class WitnessKey:
@@ -141,31 +113,6 @@ class WitnessKey:
 
     def __repr__(self) -> str:
         return "WitnessKey(***)"
-
-
-def ed25519_public(raw: bytes) -> Ed25519PublicKey:
-    """Return the public key of these 32 bytes, or raise `KeyMaterialError`."""
-    if len(raw) != ED25519_PUBLIC_BYTES:
-        raise KeyMaterialError(
-            "key-malformed", f"ed25519 public key: {ED25519_PUBLIC_BYTES} bytes, got {len(raw)}"
-        )
-    return Ed25519PublicKey.from_public_bytes(raw)
-
-
-def mldsa44_public(raw: bytes) -> MLDSA44PublicKey:
-    """Return the public key of these 1,312 bytes, or raise `KeyMaterialError`."""
-    if len(raw) != MLDSA44_PUBLIC_BYTES:
-        raise KeyMaterialError(
-            "key-malformed", f"ml-dsa-44 public key: {MLDSA44_PUBLIC_BYTES} bytes, got {len(raw)}"
-        )
-    return MLDSA44PublicKey.from_public_bytes(raw)
-
-
-def split_seeds(raw: bytes) -> tuple[bytes, bytes]:
-    """Return the Ed25519 and the ML-DSA-44 seed of a stored pair, or raise `KeyMaterialError`."""
-    if len(raw) != 2 * SEED_BYTES:
-        raise KeyMaterialError("key-malformed", f"key pair: {2 * SEED_BYTES} bytes, got {len(raw)}")
-    return raw[:SEED_BYTES], raw[SEED_BYTES:]
 
 
 def _verify_mldsa44(key: MLDSA44PublicKey, signature: bytes, message: bytes) -> None:

@@ -12,9 +12,9 @@ from gateway.core.outcomes import KEPT_DAYS
 from gateway.core.problems import item_problem
 from gateway.errors import NotFoundError, SekishoError
 from gateway.flows.context import Context
-from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns, new_id
+from gateway.flows.record_types import Draft, SearchColumns, new_id
 from gateway.flows.statements import Statement, StatementInvalidError, Statements, received
-from gateway.flows.take_corrections import correction_of
+from gateway.flows.take_corrections import correction_of, record_corrections
 from gateway.storage import core_inquiries
 from gateway.storage.core_inquiries import RecordedPermit
 from gateway.storage.core_outcomes import CoreOutcomeTaken
@@ -48,7 +48,7 @@ class CorrectionDesk:
             else:
                 results.append(asked.permit_id)
                 drafts.append((place, _draft(sender, item, found)))
-        await self._record(sender, drafts, results)
+        await record_corrections(self._context, sender, drafts, results)
         return AcknowledgedAnswer(results=[_result(result) for result in results])
 
     async def _permits(self, permit_ids: Sequence[str], now: datetime) -> dict[str, RecordedPermit]:
@@ -59,20 +59,6 @@ class CorrectionDesk:
                 first=tokyo_day(now - KEPT_DAYS),
                 last=tokyo_day(now + timedelta(days=1)),
             )
-
-    async def _record(
-        self,
-        sender: str,
-        drafts: Sequence[tuple[int, Draft]],
-        results: list[str | SekishoError],
-    ) -> None:
-        if not drafts:
-            return
-        outcomes = await self._context.writer.append([draft for _, draft in drafts], source=sender)
-        for (place, _), outcome in zip(drafts, outcomes, strict=True):
-            # A refused effect means that the same correction was taken before.
-            if not isinstance(outcome, Recorded | EffectRefusedError):
-                results[place] = outcome
 
 
 def _correction(item: CorrectionNotice, statements: Statements) -> Statement | SekishoError:

@@ -1,7 +1,7 @@
 """Questions of the story, as back-office systems put them through the SDK."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -100,16 +100,8 @@ UNION_ASKS_CITY_TAX: Final = Ask(
     citation=CitationGiven(row="115", article="117", item="6", sub_item="ロ"),
     consent=ConsentGiven(ground=TAX_GROUND),
 )
-UNION_ASKS_PREFECTURE_TAX: Final = Ask(
-    inquirer=cast.GUNMA_UNION,
-    inquirer_body=cast.UNION_HEAD,
-    inquirer_title="群馬県後期高齢者医療広域連合",
-    provider_body=cast.NAGAOKA_MAYOR,
-    provider_title="長岡市（長岡市長）",
-    information="道府県民税に関する情報",
-    ground="115の項 第117条第6号ロ（保険料の賦課）",
-    citation=CitationGiven(row="115", article="117", item="6", sub_item="ロ"),
-    consent=ConsentGiven(ground=TAX_GROUND),
+UNION_ASKS_PREFECTURE_TAX: Final = replace(
+    UNION_ASKS_CITY_TAX, information="道府県民税に関する情報"
 )
 CITY_ASKS_ACCOUNT: Final = Ask(
     inquirer=cast.NAGAOKA,
@@ -121,26 +113,16 @@ CITY_ASKS_ACCOUNT: Final = Ask(
     ground="117の項 第119条（保険料の還付）",
     citation=CitationGiven(row="117", article="119"),
 )
-CITY_ASKS_PRIME_MINISTER_TAX: Final = Ask(
-    inquirer=cast.NAGAOKA,
-    inquirer_body=cast.NAGAOKA_MAYOR,
-    inquirer_title="長岡市（長岡市長）",
-    provider_body=cast.PRIME_MINISTER,
-    provider_title="デジタル庁（内閣総理大臣）",
+CITY_ASKS_PRIME_MINISTER_TAX: Final = replace(
+    CITY_ASKS_ACCOUNT,
     information="地方税関係情報",
-    ground="117の項 第119条（保険料の還付）",
-    citation=CitationGiven(row="117", article="119"),
     consent=ConsentGiven(ground=TAX_GROUND),
 )
-CITY_ASKS_UNION_LEVY: Final = Ask(
-    inquirer=cast.NAGAOKA,
-    inquirer_body=cast.NAGAOKA_MAYOR,
-    inquirer_title="長岡市（長岡市長）",
+CITY_ASKS_UNION_LEVY: Final = replace(
+    CITY_ASKS_ACCOUNT,
     provider_body=cast.UNION_HEAD,
     provider_title="群馬県後期高齢者医療広域連合",
     information="高齢者の医療の確保に関する法律による保険料の徴収に関する情報",
-    ground="117の項 第119条（保険料の還付）",
-    citation=CitationGiven(row="117", article="119"),
 )
 UNION_ASKS_BORDER: Final = Ask(
     inquirer=cast.GUNMA_UNION,

@@ -44,22 +44,24 @@ class TakeCorrections:
                 continue
             results.append(item.permit_id)
             drafts.append((place, _draft(sender, item.permit_id, statement)))
-        await self._record(sender, drafts, results)
+        await record_corrections(self._context, sender, drafts, results)
         return results
 
-    async def _record(
-        self,
-        sender: str,
-        drafts: Sequence[tuple[int, Draft]],
-        results: list[str | SekishoError],
-    ) -> None:
-        if not drafts:
-            return
-        outcomes = await self._context.writer.append([draft for _, draft in drafts], source=sender)
-        for (place, _), outcome in zip(drafts, outcomes, strict=True):
-            # A refused effect means that the same correction was taken before.
-            if not isinstance(outcome, Recorded | EffectRefusedError):
-                results[place] = outcome
+
+async def record_corrections(
+    context: Context,
+    sender: str,
+    drafts: Sequence[tuple[int, Draft]],
+    results: list[str | SekishoError],
+) -> None:
+    """Record what was told; what cannot be recorded becomes the result at its draft's place."""
+    if not drafts:
+        return
+    outcomes = await context.writer.append([draft for _, draft in drafts], source=sender)
+    for (place, _), outcome in zip(drafts, outcomes, strict=True):
+        # A refused effect means that the same correction was taken before.
+        if not isinstance(outcome, Recorded | EffectRefusedError):
+            results[place] = outcome
 
 
 def correction_of(item: CorrectionNotice, statements: Statements) -> Statement:
