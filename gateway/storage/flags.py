@@ -78,10 +78,13 @@ def kinds_of(flags: Iterable[Flag], *, term: str, items: Collection[str]) -> fro
     return frozenset(FlagKind(flag.kind) for flag in flags if flag.is_about(term=term, items=items))
 
 
-_FLAGS_FOR: Final[LiteralString] = """
+_SELECT: Final[LiteralString] = """
     SELECT subject, flag_id, kind, term, item, reason, maker, maker_kind, set_at, until,
            lifted_at, lifted_by
       FROM subject_flags
+"""
+_FLAGS_FOR: Final[LiteralString] = f"""
+    {_SELECT}
      WHERE subject = ANY ($1::bytea[]) AND lifted_at IS NULL
        AND (until IS NULL OR until > now())
      ORDER BY set_at, flag_id
@@ -96,10 +99,8 @@ async def flags_for(connection: Connection, subjects: Sequence[bytes]) -> dict[b
     return dict(found)
 
 
-_HISTORY: Final[LiteralString] = """
-    SELECT subject, flag_id, kind, term, item, reason, maker, maker_kind, set_at, until,
-           lifted_at, lifted_by
-      FROM subject_flags
+_HISTORY: Final[LiteralString] = f"""
+    {_SELECT}
      WHERE subject = $1
      ORDER BY set_at, flag_id
 """
@@ -110,10 +111,8 @@ async def history(connection: Connection, subject: bytes) -> list[Flag]:
     return [_flag(row) for row in await connection.fetch(_HISTORY, subject)]
 
 
-_FIND: Final[LiteralString] = """
-    SELECT subject, flag_id, kind, term, item, reason, maker, maker_kind, set_at, until,
-           lifted_at, lifted_by
-      FROM subject_flags
+_FIND: Final[LiteralString] = f"""
+    {_SELECT}
      WHERE flag_id = $1
 """
 

@@ -178,7 +178,7 @@ class KeptDelivery:
     sealed: bytes | None = field(repr=False)
 
 
-_FIND: Final[LiteralString] = """
+_SELECT: Final[LiteralString] = """
     SELECT h.hold_id, h.permit_id, h.state, h.inquirer, h.procedure, h.information, h.subject,
            h.entry_id, h.approvals_needed, h.reasons, h.opened_at, h.deadline,
            h.request_expires, h.key_year, h.case_box, h.round, h.digest, h.moved_at,
@@ -186,6 +186,9 @@ _FIND: Final[LiteralString] = """
              WHERE d.hold_id = h.hold_id AND d.round = h.round
                AND d.decision = 'approved')::integer AS approvals
       FROM holds AS h
+"""
+_FIND: Final[LiteralString] = f"""
+    {_SELECT}
      WHERE h.hold_id = ANY ($1::text[])
 """
 
@@ -196,14 +199,8 @@ async def find(connection: Connection, hold_ids: Sequence[str]) -> dict[str, Hol
     return {row["hold_id"]: _row(row) for row in rows}
 
 
-_PAGE: Final[LiteralString] = """
-    SELECT h.hold_id, h.permit_id, h.state, h.inquirer, h.procedure, h.information, h.subject,
-           h.entry_id, h.approvals_needed, h.reasons, h.opened_at, h.deadline,
-           h.request_expires, h.key_year, h.case_box, h.round, h.digest, h.moved_at,
-           (SELECT count(*) FROM hold_decisions AS d
-             WHERE d.hold_id = h.hold_id AND d.round = h.round
-               AND d.decision = 'approved')::integer AS approvals
-      FROM holds AS h
+_PAGE: Final[LiteralString] = f"""
+    {_SELECT}
      WHERE ($1::text IS NULL OR h.state = $1)
        AND ($2::timestamptz IS NULL OR (h.opened_at, h.hold_id) < ($2, $3))
      ORDER BY h.opened_at DESC, h.hold_id DESC

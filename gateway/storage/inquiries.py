@@ -120,11 +120,20 @@ class InquiryRow:
     acknowledged_at: datetime | None
 
 
-_FIND: Final[LiteralString] = """
+_SELECT: Final[LiteralString] = """
     SELECT inquiry_id, client_id, accepted_at, state, provider, summary, entry_id, key_year,
            details_box, attempts, reason, permit_id, permit_leaf, subject_p, answer_leaf,
            request_expires, result_box, finished_at, acknowledged_at
       FROM inquiries
+"""
+_SELECT_WITHOUT_RESULT: Final[LiteralString] = """
+    SELECT inquiry_id, client_id, accepted_at, state, provider, summary, entry_id, key_year,
+           details_box, attempts, reason, permit_id, permit_leaf, subject_p, answer_leaf,
+           request_expires, NULL::bytea AS result_box, finished_at, acknowledged_at
+      FROM inquiries
+"""
+_FIND: Final[LiteralString] = f"""
+    {_SELECT}
      WHERE inquiry_id = ANY ($1::text[])
 """
 
@@ -135,11 +144,8 @@ async def find(connection: Connection, inquiry_ids: Sequence[str]) -> dict[str, 
     return {row["inquiry_id"]: _row(row) for row in rows}
 
 
-_BY_PERMIT: Final[LiteralString] = """
-    SELECT inquiry_id, client_id, accepted_at, state, provider, summary, entry_id, key_year,
-           details_box, attempts, reason, permit_id, permit_leaf, subject_p, answer_leaf,
-           request_expires, result_box, finished_at, acknowledged_at
-      FROM inquiries
+_BY_PERMIT: Final[LiteralString] = f"""
+    {_SELECT}
      WHERE permit_id = ANY ($1::text[])
 """
 
@@ -150,11 +156,8 @@ async def find_by_permit(connection: Connection, permits: Sequence[str]) -> dict
     return {row["permit_id"]: _row(row) for row in rows}
 
 
-_PAGE: Final[LiteralString] = """
-    SELECT inquiry_id, client_id, accepted_at, state, provider, summary, entry_id, key_year,
-           details_box, attempts, reason, permit_id, permit_leaf, subject_p, answer_leaf,
-           request_expires, NULL::bytea AS result_box, finished_at, acknowledged_at
-      FROM inquiries
+_PAGE: Final[LiteralString] = f"""
+    {_SELECT_WITHOUT_RESULT}
      WHERE client_id = $1
        AND ($2::timestamptz IS NULL OR (accepted_at, inquiry_id) < ($2, $3))
        AND ($4::text IS NULL OR state = $4)
@@ -213,11 +216,8 @@ async def let_go(connection: Connection, inquiry_id: str, *, after_s: float) -> 
     await connection.execute(_LET_GO, inquiry_id, after_s)
 
 
-_LAPSED: Final[LiteralString] = """
-    SELECT inquiry_id, client_id, accepted_at, state, provider, summary, entry_id, key_year,
-           details_box, attempts, reason, permit_id, permit_leaf, subject_p, answer_leaf,
-           request_expires, result_box, finished_at, acknowledged_at
-      FROM inquiries
+_LAPSED: Final[LiteralString] = f"""
+    {_SELECT}
      WHERE (state = 'withheld' AND request_expires <= $1)
         OR (state = 'open' AND accepted_at <= $2)
      LIMIT $3
@@ -231,11 +231,8 @@ async def lapsed(
     return [_row(row) for row in await connection.fetch(_LAPSED, now, accepted_before, limit)]
 
 
-_UNFETCHED: Final[LiteralString] = """
-    SELECT inquiry_id, client_id, accepted_at, state, provider, summary, entry_id, key_year,
-           details_box, attempts, reason, permit_id, permit_leaf, subject_p, answer_leaf,
-           request_expires, NULL::bytea AS result_box, finished_at, acknowledged_at
-      FROM inquiries
+_UNFETCHED: Final[LiteralString] = f"""
+    {_SELECT_WITHOUT_RESULT}
      WHERE finished_at <= $1 AND acknowledged_at IS NULL
      LIMIT $2
 """

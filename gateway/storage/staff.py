@@ -119,11 +119,14 @@ class CredentialRow:
     key_year: int
 
 
-_PAGE: Final[LiteralString] = """
+_SELECT: Final[LiteralString] = """
     SELECT s.staff_id, s.name, s.roles, s.is_disabled, s.version, s.added_at,
            s.enrolment_digest, s.enrolment_expires, c.credential_id
       FROM staff AS s
       LEFT JOIN staff_credentials AS c ON c.staff_id = s.staff_id AND c.retired_at IS NULL
+"""
+_PAGE: Final[LiteralString] = f"""
+    {_SELECT}
      WHERE $1::timestamptz IS NULL OR (s.added_at, s.staff_id) < ($1, $2)
      ORDER BY s.added_at DESC, s.staff_id DESC
      LIMIT $3
@@ -138,11 +141,8 @@ async def page(
     return [_row(row) for row in await connection.fetch(_PAGE, at, staff_id, limit)]
 
 
-_FIND: Final[LiteralString] = """
-    SELECT s.staff_id, s.name, s.roles, s.is_disabled, s.version, s.added_at,
-           s.enrolment_digest, s.enrolment_expires, c.credential_id
-      FROM staff AS s
-      LEFT JOIN staff_credentials AS c ON c.staff_id = s.staff_id AND c.retired_at IS NULL
+_FIND: Final[LiteralString] = f"""
+    {_SELECT}
      WHERE s.staff_id = ANY ($1::text[]) OR s.name = ANY ($2::text[])
 """
 
