@@ -19,6 +19,7 @@ from gateway.flows.record import (
     SearchColumns,
     record_writer,
 )
+from gateway.flows.record_queue import FairQueue
 from gateway.flows.record_seal import MonthKeys
 from gateway.flows.record_start import open_streams
 from gateway.records.note import VerifiedCheckpoint, log_origin, verify_checkpoint
@@ -133,7 +134,9 @@ class RecordLog:
         )
 
     @asynccontextmanager
-    async def writer(self) -> AsyncIterator[RecordWriter]:
+    async def writer(
+        self, *, queue: FairQueue | None = None, is_replicated: bool = False
+    ) -> AsyncIterator[RecordWriter]:
         async with record_writer(
             database=self.database,
             network=NETWORK,
@@ -141,6 +144,8 @@ class RecordLog:
             signer=self.signer,
             keys=self.keys,
             clock=self.clock,
+            queue=queue,
+            is_replicated=is_replicated,
         ) as writer:
             yield writer
 

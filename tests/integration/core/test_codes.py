@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 
 from gateway.app import resident_role
-from gateway.app.floor import network_tls
 from gateway.app.resident_role import LOAD_COMMAND
-from gateway.app.roles import ListenerSpec, RoleApp
+from gateway.app.roles import RoleApp
 from gateway.demo import cast
 from gateway.errors import ConfigurationError, InvalidRequestError
 from gateway.flows.record_types import new_id
-from gateway.http.application import build_application
-from gateway.http.members import CORE_ONLY, authenticate_members
+from gateway.http.members import CORE_ONLY
 from gateway.http.routes import Call, Route
 from gateway.outbound.errors import MessageRefusedError
-from gateway.settings import HttpLimits
 from gateway.wire.code_changes import (
     ResidentCodeChange,
     ResidentCodeChangesAnswer,
@@ -42,7 +39,15 @@ from tests.integration.core.acquisition import (
     numbers,
 )
 from tests.integration.core.conftest import Core
-from tests.integration.core.world import NAGAOKA, UNION, Member, World, a_resident, serving
+from tests.integration.core.world import (
+    NAGAOKA,
+    UNION,
+    Member,
+    World,
+    a_resident,
+    listening,
+    serving,
+)
 
 pytestmark = pytest.mark.usefixtures("core")
 
@@ -66,25 +71,7 @@ async def gateway(world: World, union: Member) -> AsyncIterator[Gateway]:
         request=CodeDeliveriesRequest,
         response=RequestsAnswer,
     )
-    trust = union.context.trust
-    role = RoleApp(
-        listeners=(
-            ListenerSpec(
-                name="network",
-                application=build_application(
-                    [route],
-                    listener="network",
-                    version="test",
-                    services=taking,
-                    authenticate=authenticate_members(trust),
-                ),
-                host="127.0.0.1",
-                limits=HttpLimits(),
-                tls=network_tls(trust),
-            ),
-        )
-    )
-    async with serving(role, world.ports[UNION]):
+    async with listening(union, world.ports[UNION], route, taking):
         yield taking
 
 

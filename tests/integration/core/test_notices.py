@@ -7,16 +7,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from certs.sealing import unpack_code
-from gateway.app.floor import network_tls
-from gateway.app.roles import ListenerSpec, RoleApp
 from gateway.demo import cast
 from gateway.flows.sealed import Openers
-from gateway.http.application import build_application
-from gateway.http.members import CORE_ONLY, authenticate_members
+from gateway.http.members import CORE_ONLY
 from gateway.http.routes import Call, Route
 from gateway.records.entry import subject_commitment
 from gateway.records.kinds import PermitGranted
-from gateway.settings import HttpLimits
 from gateway.wire.network import (
     Acknowledged,
     AcknowledgedAnswer,
@@ -28,7 +24,7 @@ from gateway.wire.network import (
 from gateway.wire.problems import Problem
 from tests.integration.core.answers import a_person
 from tests.integration.core.conftest import Core
-from tests.integration.core.world import NAGAOKA, UNION, Member, World, public_of, serving
+from tests.integration.core.world import NAGAOKA, UNION, Member, World, listening, public_of
 
 pytestmark = pytest.mark.usefixtures("core")
 
@@ -78,22 +74,7 @@ async def provider(world: World, nagaoka: Member) -> AsyncIterator[Provider]:
         request=NoticesRequest,
         response=AcknowledgedAnswer,
     )
-
-    trust = nagaoka.context.trust
-    spec = ListenerSpec(
-        name="network",
-        application=build_application(
-            [route],
-            listener="network",
-            version="test",
-            services=taking,
-            authenticate=authenticate_members(trust),
-        ),
-        host="127.0.0.1",
-        limits=HttpLimits(),
-        tls=network_tls(trust),
-    )
-    async with serving(RoleApp(listeners=(spec,)), world.ports[NAGAOKA]):
+    async with listening(nagaoka, world.ports[NAGAOKA], route, taking):
         yield taking
 
 

@@ -17,10 +17,10 @@ from certs.sealing import MessageSealer, pack_code
 from codes.canonical import parse_instant
 from codes.network_code import NetworkCode
 from codes.numbers import ResidentCode
-from gateway.app.floor import laid_floor
+from gateway.app.floor import laid_floor, network_tls
 from gateway.app.foundation import open_keys
 from gateway.app.listener import Listener
-from gateway.app.roles import RoleApp, WorkerContext
+from gateway.app.roles import ListenerSpec, RoleApp, WorkerContext
 from gateway.core.code_book import CodeBook
 from gateway.demo import cast
 from gateway.flows.context import Context
@@ -29,11 +29,15 @@ from gateway.flows.proofs import prove
 from gateway.flows.record_types import Draft, Recorded
 from gateway.flows.sealed import key_to_wire, sealed_to_wire
 from gateway.flows.statements import Statement, received
+from gateway.http.application import build_application
+from gateway.http.members import authenticate_members
+from gateway.http.routes import Route
 from gateway.records.entry import parse_entry, subject_commitment
 from gateway.records.kinds import Public
 from gateway.settings import (
     CoreSettings,
     DatabaseSettings,
+    HttpLimits,
     Listeners,
     MasterKeySettings,
     NetworkListener,
@@ -284,6 +288,29 @@ class Member:
             for one in answer.results
             if one.result is not None
         ]
+
+
+@asynccontextmanager
+async def listening(
+    member: Member, port: int, route: Route, services: object
+) -> AsyncIterator[None]:
+    """Let a member's network listener answer one route to the core until the context ends."""
+    trust = member.context.trust
+    spec = ListenerSpec(
+        name="network",
+        application=build_application(
+            [route],
+            listener="network",
+            version="test",
+            services=services,
+            authenticate=authenticate_members(trust),
+        ),
+        host=HOST,
+        limits=HttpLimits(),
+        tls=network_tls(trust),
+    )
+    async with serving(RoleApp(listeners=(spec,)), port):
+        yield
 
 
 @asynccontextmanager

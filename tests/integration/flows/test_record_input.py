@@ -7,14 +7,12 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import DrainingError, QueueFullError, SekishoError
-from gateway.flows.record import Draft, EffectRefusedError, Recorded, SearchColumns, record_writer
+from gateway.flows.record import Draft, EffectRefusedError, Recorded, SearchColumns
 from gateway.flows.record_drafts import CALL_ENTRIES_MAX
 from gateway.flows.record_queue import FairQueue
 from gateway.records.errors import RecordsError
 from gateway.storage.effects import UnstorableError
 from tests.integration.record_log import (
-    NETWORK,
-    ORGANISATION,
     Mark,
     RecordLog,
     Veto,
@@ -86,14 +84,7 @@ async def test_what_does_not_fit_is_refused_before_it_queues(record_log: RecordL
 
 
 async def test_an_effect_the_schema_does_not_know_is_refused(record_log: RecordLog) -> None:
-    async with record_writer(
-        database=record_log.database,
-        network=NETWORK,
-        organisation=ORGANISATION,
-        signer=record_log.signer,
-        keys=record_log.keys,
-        clock=record_log.clock,
-    ) as writer:
+    async with record_log.writer() as writer:
         writer._kinds = frozenset()
         with pytest.raises(UnstorableError, match="effect veto: the schema has no such function"):
             await writer.append([a_draft(Veto(mark="x"))], source="a")
@@ -130,15 +121,7 @@ async def test_two_calls_with_one_key_are_decided_by_the_database(record_log: Re
 
 async def test_a_full_queue_refuses_and_keeps_what_it_has(record_log: RecordLog) -> None:
     queue = FairQueue(queue_entries_max=4)
-    async with record_writer(
-        database=record_log.database,
-        network=NETWORK,
-        organisation=ORGANISATION,
-        signer=record_log.signer,
-        keys=record_log.keys,
-        clock=record_log.clock,
-        queue=queue,
-    ) as writer:
+    async with record_log.writer(queue=queue) as writer:
         async with busy(record_log, writer):
             calls = [
                 asyncio.create_task(writer.append([a_draft(), a_draft()], source=name))

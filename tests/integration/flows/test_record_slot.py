@@ -64,15 +64,7 @@ async def test_replicated_durability_needs_a_standby_that_is_waited_for(
     record_log: RecordLog,
 ) -> None:
     with pytest.raises(ConfigurationError, match="no synchronous standby"):
-        async with record_writer(
-            database=record_log.database,
-            network=NETWORK,
-            organisation=ORGANISATION,
-            signer=record_log.signer,
-            keys=record_log.keys,
-            clock=record_log.clock,
-            is_replicated=True,
-        ):
+        async with record_log.writer(is_replicated=True):
             pass
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from codes.tables import shipped
 from policies.decision import decide
-from policies.model import Citation, Permit, Question, Reason, Refuse
+from policies.model import Citation, Permit, Reason, Refuse
 from tests.unit.policies.builders import (
     ACCOUNT,
     BEFORE,
@@ -20,8 +20,8 @@ from tests.unit.policies.builders import (
     classes,
     some_facts,
 )
+from tests.unit.policies.deciding import AID, permitted, reason, refused
 
-LAW = an_allow_list()
 REFUND = {
     "procedure": Citation(row_no="117", article="119"),
     "inquirer": classes("市長"),
@@ -32,27 +32,6 @@ PENSION = {
     "inquirer": classes("国共連"),
     "provider": classes("市長"),
 }
-AID = {
-    "procedure": Citation(row_no="42", article="44", item="1", sub_item="イ"),
-    "inquirer": classes("市長"),
-    "provider": classes("特別区の区長"),
-}
-
-
-def permitted(question: Question) -> Permit:
-    found = decide(LAW, question)
-    assert isinstance(found, Permit), found
-    return found
-
-
-def refused(question: Question) -> Refuse:
-    found = decide(LAW, question)
-    assert isinstance(found, Refuse), found
-    return found
-
-
-def reason(**changed: object) -> Reason:
-    return refused(a_question(**changed)).reason
 
 
 def test_the_whole_term_is_narrowed_to_the_scope_and_that_is_said() -> None:

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from policies.decision import decide
-from policies.model import Citation, Permit, Question, Reason, Refuse
+from policies.model import Citation, Permit, Reason, Refuse
 from tests.unit.policies.builders import (
     BEFORE,
     CHANGE,
@@ -22,29 +22,7 @@ from tests.unit.policies.builders import (
     classes,
     some_facts,
 )
-
-LAW = an_allow_list()
-AID = {
-    "procedure": Citation(row_no="42", article="44", item="1", sub_item="イ"),
-    "inquirer": classes("市長"),
-    "provider": classes("特別区の区長"),
-}
-
-
-def permitted(question: Question) -> Permit:
-    found = decide(LAW, question)
-    assert isinstance(found, Permit), found
-    return found
-
-
-def refused(question: Question) -> Refuse:
-    found = decide(LAW, question)
-    assert isinstance(found, Refuse), found
-    return found
-
-
-def reason(**changed: object) -> Reason:
-    return refused(a_question(**changed)).reason
+from tests.unit.policies.deciding import AID, permitted, reason, refused
 
 
 def test_a_day_moved_across_a_change_moves_the_decision() -> None:
