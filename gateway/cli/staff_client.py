@@ -78,10 +78,6 @@ class StaffClient:
         """Return the answer to a PUT, or raise the error its problem document tells of."""
         return _good(self.ask("PUT", path, body))
 
-    def delete(self, path: str) -> dict[str, object]:
-        """Return the answer to a DELETE, or raise the error its problem document tells of."""
-        return _good(self.ask("DELETE", path))
-
     def fetch(self, path: str, body: object, target: IO[bytes]) -> int:
         """Write the file a POST answers to `target`; returns its length in bytes."""
         length = 0

@@ -7,7 +7,7 @@ value or the reason why it has none (項目単位の空値理由).
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from certs.terms import Condition, Latest, OfPeriod, OfYear
 
@@ -51,6 +51,8 @@ def matching(records: Iterable[ReplicaRecord], condition: Condition) -> list[Rep
                 for record in ordered
                 if _overlaps(record, date.fromisoformat(first), date.fromisoformat(last))
             ]
+        case _:
+            assert_never(condition)
 
 
 def payload_of(

@@ -46,11 +46,6 @@ class Told:
     of: bytes | None = field(repr=False)
     entry_id: str
 
-    @property
-    def is_final_receipt(self) -> bool:
-        """Tell whether the inquirer has what there will ever be."""
-        return self.kind == RECEIPT and self.outcome != WITHHELD
-
 
 _TOLD: Final[LiteralString] = """
     SELECT permit_id, party, kind, outcome, leaf, of, entry_id

@@ -191,18 +191,6 @@ async def fetch(connection: Connection, query: LiteralString, *arguments: object
     return await connection.fetch(query, *arguments)
 
 
-async def fetch_one(
-    connection: Connection, query: LiteralString, *arguments: object
-) -> Record | None:
-    """Return the first row of a query, `None` if it has none."""
-    return await connection.fetchrow(query, *arguments)
-
-
-async def execute(connection: Connection, query: LiteralString, *arguments: object) -> None:
-    """Run a statement that returns nothing of interest."""
-    await connection.execute(query, *arguments)
-
-
 def _watch_socket(connection: WriterConnection) -> None:
     """Let the kernel find a dead peer: 10 s idle, then probes; 30 s for unacknowledged bytes."""
     # asyncpg offers no public way to its socket, and only the socket takes these options.

@@ -109,9 +109,6 @@ class PersonFacts(Message, frozen=True):
     sex: Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
     address: Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
 
-    def __repr__(self) -> str:
-        return "PersonFacts(masked)"
-
 
 class NewCodeWanted(Message, frozen=True):
     """`POST /v1/codes-wanted`: ask a provider to acquire a code for a person.

@@ -45,4 +45,7 @@ Position = Annotated[int, msgspec.Meta(ge=0, le=ITEMS_MAX - 1)]
 class Message(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """The base of every message: immutable, complete, and without unknown members."""
+    """The base of every message: immutable, complete, without unknown members, printed masked."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(masked)"

@@ -19,7 +19,10 @@ ScopeText = Annotated[str, msgspec.Meta(max_length=SCOPE_CHARACTERS_MAX)]
 
 
 class _Form(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The base of what standards outside this program shape."""
+    """The base of what standards outside this program shape; printed masked."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(masked)"
 
 
 class TokenRequest(_Form, frozen=True, kw_only=True):
@@ -31,9 +34,6 @@ class TokenRequest(_Form, frozen=True, kw_only=True):
     client_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     scope: ScopeText | None = None
 
-    def __repr__(self) -> str:
-        return "TokenRequest(masked)"
-
 
 class TokenAnswer(_Form, frozen=True, kw_only=True):
     """A token for this client and this certificate."""
@@ -43,18 +43,12 @@ class TokenAnswer(_Form, frozen=True, kw_only=True):
     expires_in: int
     scope: str
 
-    def __repr__(self) -> str:
-        return "TokenAnswer(masked)"
-
 
 class IntrospectionRequest(_Form, frozen=True, kw_only=True):
     """`POST /oauth2/introspect` as a form."""
 
     token: Annotated[str, msgspec.Meta(max_length=256)]
     token_type_hint: Name | None = None
-
-    def __repr__(self) -> str:
-        return "IntrospectionRequest(masked)"
 
 
 class Confirmation(_Form, frozen=True, kw_only=True):

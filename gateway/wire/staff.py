@@ -30,9 +30,6 @@ class Credential(Message, frozen=True):
     password: Password
     totp: OneTimePassword
 
-    def __repr__(self) -> str:
-        return "Credential(masked)"
-
 
 class Session(Message, frozen=True):
     """A session begun; `token` is shown this once, as Bearer from now on."""
@@ -43,9 +40,6 @@ class Session(Message, frozen=True):
     permissions: list[str]
     expires_at: Instant
     idle_s: int
-
-    def __repr__(self) -> str:
-        return "Session(masked)"
 
 
 class NewStaff(Message, frozen=True):
@@ -62,9 +56,6 @@ class Invitation(Message, frozen=True):
     enrolment_code: str
     expires_at: Instant
 
-    def __repr__(self) -> str:
-        return "Invitation(masked)"
-
 
 class NewEnrolment(Message, frozen=True):
     """A person takes an account into use; `totp_secret` is that of a token they bring."""
@@ -74,9 +65,6 @@ class NewEnrolment(Message, frozen=True):
     password: Password
     totp_secret: TotpSecret | None = None
 
-    def __repr__(self) -> str:
-        return "NewEnrolment(masked)"
-
 
 class Enrolment(Message, frozen=True):
     """The second factor, shown this once: as people type it and as authenticators scan it."""
@@ -85,18 +73,12 @@ class Enrolment(Message, frozen=True):
     totp_secret: str
     totp_uri: str
 
-    def __repr__(self) -> str:
-        return "Enrolment(masked)"
-
 
 class NewPassword(Message, frozen=True):
     """A person's own new password, with both factors as they are now."""
 
     credential: Credential
     password: Password
-
-    def __repr__(self) -> str:
-        return "NewPassword(masked)"
 
 
 class RolesChange(Message, frozen=True):

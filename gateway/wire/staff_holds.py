@@ -58,9 +58,6 @@ class HoldPreview(Message, frozen=True):
     unified_number: str
     payload: dict[str, object] | None = None
 
-    def __repr__(self) -> str:
-        return "HoldPreview(masked)"
-
 
 class Approval(Message, frozen=True):
     """Whoever proves this credential lets exactly these bytes go."""

@@ -72,18 +72,12 @@ class NewFlag(Message, frozen=True):
     item: ItemCode | None = None
     until: Instant | None = None
 
-    def __repr__(self) -> str:
-        return "NewFlag(masked)"
-
 
 class FlagLookup(Message, frozen=True):
     """Whose flags are asked for; the number stands in the body, never in a path or query."""
 
     unified_number: UnifiedNumberText
     all: bool = False
-
-    def __repr__(self) -> str:
-        return "FlagLookup(masked)"
 
 
 class FlagLifting(Message, frozen=True):
@@ -106,9 +100,6 @@ class Flag(Message, frozen=True):
     until: Instant | None = None
     lifted_at: Instant | None = None
     lifted_by: str | None = None
-
-    def __repr__(self) -> str:
-        return "Flag(masked)"
 
 
 class Flags(Message, frozen=True):

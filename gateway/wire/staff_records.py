@@ -26,9 +26,6 @@ class RecordsSearch(Message, frozen=True):
     after: Cursor | None = None
     limit: Limit = 50
 
-    def __repr__(self) -> str:
-        return "RecordsSearch(masked)"
-
 
 class Record(Message, frozen=True):
     """One entry: where it stands, and its public part, if it can be read, as it is stored."""
@@ -61,9 +58,6 @@ class RecordShown(Message, frozen=True):
     proof: str
     private_state: PrivateState
     private: dict[str, object] | None = None
-
-    def __repr__(self) -> str:
-        return "RecordShown(masked)"
 
 
 class RecordsExport(Message, frozen=True):
