@@ -3,21 +3,32 @@
 import asyncio
 import secrets
 
+import msgspec
 import pytest
 
 from codes.numbers import UnifiedNumber
 from gateway.demo import cast
-from gateway.domain.hold import FlagMakerError, HoldChangedError, HoldState, SameApproverError
+from gateway.domain.hold import (
+    FlagMakerError,
+    HoldChangedError,
+    HoldClosedError,
+    HoldState,
+    SameApproverError,
+)
 from gateway.domain.inquiry import InquiryState
+from gateway.flows.context import Context
 from gateway.flows.inquire import InquiryView
 from gateway.flows.record_types import Draft, new_id
-from gateway.flows.release import Decider
+from gateway.flows.release import Decider, NotReleasableError
+from gateway.storage.database import Connection
 from gateway.storage.flags import FlagSet
 from gateway.storage.holds import HoldRow
 from policies.release import RefusalGround
 from tests.e2e.parties import Network
 from tests.e2e.people import People
 from tests.e2e.test_exchange import REGISTRATION, TAX, an_order
+from tests.e2e.test_staff_switches import somebody_waits_for_the_gate
+from tests.integration.record_log import somebody_waits
 
 ALICE = Decider(staff_id="alice", credential_id="alice-totp")
 BOB = Decider(staff_id="bob", credential_id="bob-totp")
@@ -129,3 +140,97 @@ async def test_a_refusal_by_people_reaches_the_inquirer(network: Network, people
     view = await the_end(network, inquiry_id)
 
     assert (view.row.state, view.result) == (InquiryState.DENIED, None)
+
+
+async def test_what_a_switch_stops_people_cannot_let_go(network: Network, people: People) -> None:
+    _, row = await a_withheld_inquiry(network, people)
+    release = network.gateway(cast.NAGAOKA).flows.release
+    await release.approve(row.hold_id, ALICE, row.digest)
+    context = network.gateway(cast.NAGAOKA).context
+    async with context.database.transaction() as stopping:
+        await set_switch(stopping)
+
+    for refused in (release.approve(row.hold_id, BOB, row.digest), release.show(row.hold_id)):
+        with pytest.raises(NotReleasableError) as error:
+            await refused
+        assert error.value.reason == "stopped"
+    await lift_switches(context)
+    decided = await release.approve(row.hold_id, BOB, row.digest)
+
+    assert decided.state is HoldState.RELEASED
+
+
+async def test_a_switch_set_while_the_last_approval_waits_still_stops_it(
+    network: Network, people: People
+) -> None:
+    _, row = await a_withheld_inquiry(network, people)
+    release = network.gateway(cast.NAGAOKA).flows.release
+    await release.approve(row.hold_id, ALICE, row.digest)
+    context = network.gateway(cast.NAGAOKA).context
+    async with context.database.transaction() as stopping:
+        await stopping.execute("SELECT gate_take_exclusive()")
+        approving = asyncio.create_task(release.approve(row.hold_id, BOB, row.digest))
+        await somebody_waits_for_the_gate(network)
+        await set_switch(stopping)
+
+    with pytest.raises(NotReleasableError) as refused:
+        await approving
+    await lift_switches(context)
+
+    assert refused.value.reason == "stopped"
+    kept = await release.show(row.hold_id)
+    assert (kept.row.state, kept.row.approvals) == (HoldState.WAITING, 1)
+
+
+async def test_nothing_is_released_about_a_person_whose_code_is_gone(
+    network: Network, people: People
+) -> None:
+    _, row = await a_withheld_inquiry(network, people)
+    release = network.gateway(cast.NAGAOKA).flows.release
+    async with network.gateway(cast.NAGAOKA).context.database.read() as connection:
+        await connection.execute(
+            "UPDATE network_codes SET state = 'suspended' WHERE subject = $1", row.subject
+        )
+
+    with pytest.raises(NotReleasableError) as refused:
+        await release.approve(row.hold_id, ALICE, row.digest)
+
+    assert refused.value.reason == "no-network-code"
+
+
+async def test_of_two_who_refuse_at_once_one_hears_that_it_is_decided(
+    network: Network, people: People
+) -> None:
+    _, row = await a_withheld_inquiry(network, people)
+    context = network.gateway(cast.NAGAOKA).context
+    refuse = network.gateway(cast.NAGAOKA).flows.release.refuse
+    async with context.database.transaction() as holder:
+        await holder.execute("SELECT FROM holds WHERE hold_id = $1 FOR UPDATE", row.hold_id)
+        first = asyncio.create_task(refuse(row.hold_id, ALICE, RefusalGround.WRONG_PERSON))
+        await somebody_waits(context.database)
+        second = asyncio.create_task(refuse(row.hold_id, BOB, RefusalGround.WRONG_PERSON))
+        # He too has seen the hold open, and stands behind her in the queue.
+        async with asyncio.timeout(20):
+            while not context.writer.waiting:
+                await asyncio.sleep(0.005)
+
+    assert (await first).state is HoldState.REFUSED
+    with pytest.raises(HoldClosedError, match="meanwhile"):
+        await second
+
+
+async def set_switch(connection: Connection) -> None:
+    """Stop everything at the provider, and move the gate."""
+    switch = {"switch_id": new_id(), "by": "all", "value": "", "reason": "x", "maker": "test"}
+    row = msgspec.json.encode([{**switch, "until": None}]).decode()
+    await connection.execute("SELECT effect_switch_set($1::jsonb)", row)
+    await connection.execute("SELECT gate_change()")
+
+
+async def lift_switches(context: Context) -> None:
+    """Lift what was set, and wait until this worker has heard of it."""
+    before = await context.gate.current()
+    async with context.database.transaction() as connection:
+        await connection.execute("UPDATE stop_switches SET lifted_at = now()")
+        await connection.execute("SELECT gate_change()")
+    await context.gate.newer_than(before.version)
