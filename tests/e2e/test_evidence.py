@@ -9,7 +9,7 @@ from gateway.demo import cast
 from gateway.errors import SekishoError
 from gateway.flows.context import Context
 from gateway.flows.proofs import prove
-from gateway.flows.record_types import Draft, Recorded
+from gateway.flows.record_types import Draft, Recorded, SearchColumns
 from gateway.flows.statements import received
 from gateway.outbound.errors import MessageRefusedError
 from gateway.records.note import log_origin, parse_note
@@ -26,12 +26,18 @@ from tests.e2e.parties import Network
 from tests.e2e.people import People
 from tests.e2e.test_exchange import REGISTRATION, TAX, an_order
 
+UNSOUGHT = SearchColumns()
 UNION, CITY, STRANGER = cast.GUNMA_UNION, cast.NAGAOKA, cast.IMMIGRATION
 
 
 @pytest.fixture(scope="module")
 async def permit(network: Network, people: People) -> str:
     """The permit of an exchange between union and city."""
+    return await an_exchange(network, people)
+
+
+async def an_exchange(network: Network, people: People) -> str:
+    """Let the union ask the city about somebody; return the permit."""
     number: UnifiedNumber = await people.add(organisations=(UNION, CITY))
     await people.put_replica(CITY, number, TAX, {"XTK0000010000003": 3500})
     inquire = network.gateway(UNION).flows.inquire
@@ -85,7 +91,30 @@ async def test_a_stranger_fetches_nothing_and_learns_nothing(network: Network, p
     assert answer.results[0].problem == answer.results[1].problem
 
 
-async def a_correction(network: Network, name: str, permit: str) -> Recorded:
+async def test_a_correction_is_fetched_with_its_exchange_and_by_its_parties_alone(
+    network: Network, people: People
+) -> None:
+    permit = await an_exchange(network, people)
+    correction = await a_correction(network, CITY, permit, SearchColumns(permit_id=permit))
+
+    found = {}
+    for asker in (UNION, STRANGER):
+        answer = await fetch(network, asker, CITY, permit)
+        statements = received(context_of(network, asker).trust, answer.groups, sender=CITY)
+        result = answer.results[0].result
+        found[asker] = [
+            statements.at(one.group, one.index).entry.leaf_hash
+            for one in (result.statements if result is not None else [])
+        ]
+
+    assert len(found[UNION]) == 2
+    assert correction.leaf_hash in found[UNION]
+    assert found[STRANGER] == []
+
+
+async def a_correction(
+    network: Network, name: str, permit: str, search: SearchColumns = UNSOUGHT
+) -> Recorded:
     context = context_of(network, name)
     async with context.database.read() as connection:
         (found, *_) = await find_by_permit(connection, [permit])
@@ -93,6 +122,7 @@ async def a_correction(network: Network, name: str, permit: str) -> Recorded:
         kind="correction",
         members={"of": found.leaf_hash.hex(), "permit_id": permit},
         private={"reason": "test"},
+        search=search,
     )
     (recorded,) = await context.writer.append([draft], source="test")
     assert isinstance(recorded, Recorded)

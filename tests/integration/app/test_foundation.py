@@ -1,8 +1,10 @@
 """What must stand before a worker starts: keys of the right owner, kept in this process."""
 
 import asyncio
+import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,14 @@ import pytest
 from certs.keystore import KeyStore, MasterKey
 from gateway.app.control import ControlReply, call_control
 from gateway.app.control_server import ControlServer
-from gateway.app.foundation import open_keys
-from gateway.errors import ConfigurationError
+from gateway.app.foundation import laid_foundation, open_keys
+from gateway.errors import ConfigurationError, UnavailableError
 from gateway.settings import Settings, load_settings
-from tests.integration.app.instance import lay_out
+from gateway.storage.database import Database
+from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
+from gateway.storage.migrate import APP_ROLE, SchemaError, check_schema
+from tests.conftest import create_database, drop_database
+from tests.integration.app.instance import CONFIG, lay_out
 
 HARDENED = """
 import ctypes, resource
@@ -95,3 +101,58 @@ async def test_a_control_command_that_fails_says_nothing_of_it(tmp_path: Path) -
     assert reply.problem is not None
     assert reply.problem["type"] == "internal-error"
     assert "123456789012345" not in str(reply)
+
+
+@pytest.fixture
+async def empty(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The name of a database of the operator's own, with nothing in it yet."""
+    name = "operators_own"
+    await create_database(postgres, name, "template1")
+    yield name
+    await drop_database(postgres, name)
+
+
+def with_database(
+    folder: Path, postgres: EmbeddedPostgres, name: str, *, migrates: bool
+) -> Settings:
+    given = {"dsn": postgres.dsn(database=name), "owner_dsn": postgres.dsn(OWNER_ROLE, name)}
+    section = [f"{key} = {json.dumps(value)}" for key, value in given.items()]
+    section += [f"migrate_at_start = {str(migrates).lower()}", "", "[listeners.ops]"]
+    text = CONFIG.replace("[listeners.ops]", "\n".join(["[database]", *section]))
+    return load_settings(lay_out(folder, text))
+
+
+async def test_a_database_of_ones_own_is_migrated_by_its_owner_where_the_settings_say_so(
+    tmp_path: Path, postgres: EmbeddedPostgres, empty: str
+) -> None:
+    settings = with_database(tmp_path, postgres, empty, migrates=True)
+
+    async with laid_foundation(settings, metrics_dir=tmp_path / "metrics") as foundation:
+        database = await Database.open(foundation.dsn, connections_max=1)
+        async with database.read() as connection:
+            await check_schema(connection)
+            role = await connection.fetchval("SELECT current_user")
+        await database.close()
+
+    assert role == APP_ROLE
+    assert not settings.database_dir.exists()
+
+
+async def test_a_database_of_ones_own_is_otherwise_left_as_it_is_and_refused(
+    tmp_path: Path, postgres: EmbeddedPostgres, empty: str
+) -> None:
+    settings = with_database(tmp_path, postgres, empty, migrates=False)
+
+    with pytest.raises(SchemaError, match="has not been applied"):
+        async with laid_foundation(settings, metrics_dir=tmp_path / "metrics"):
+            pass
+
+
+async def test_a_database_that_is_not_there_is_said_so(
+    tmp_path: Path, postgres: EmbeddedPostgres
+) -> None:
+    settings = with_database(tmp_path, postgres, "nobodys", migrates=True)
+
+    with pytest.raises(UnavailableError, match="InvalidCatalogNameError"):
+        async with laid_foundation(settings, metrics_dir=tmp_path / "metrics"):
+            pass
