@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.app.control import ControlReply
 from gateway.app.control_server import ControlServer
@@ -203,6 +206,67 @@ async def test_a_client_is_added_by_command_and_signs_in_with_what_was_written(
     assert (disabled.json["state"], out.code) == ("disabled", ExitCode.REFUSED)
     assert "kaigo" in [one["client_id"] for one in clients.json["clients"]]
     assert (folder / "credentials.json").stat().st_mode & 0o077 == 0
+
+
+async def test_a_client_that_keeps_its_own_key_is_registered_by_the_public_half(
+    config: Path, tmp_path: Path
+) -> None:
+    near = ("--config", str(config))
+    one, other = (a_public_key(tmp_path / name) for name in ("one.pem", "other.pem"))
+    own = ("--scopes", INQUIRIES_READ, "--certificate-uri", "urn:example:own")
+
+    added = await run_offline("clients", "add", "own", *own, "--public-key", one, *near)
+    rotated = await run_offline("clients", "rotate", "own", "--public-key", other, *near)
+    twin = await run_offline("clients", "add", "twin", *own, "--public-key", other, *near)
+    disabled = await run_offline("clients", "disable", "own", *near)
+    again = await run_offline("clients", "disable", "own", *near)
+    enabled = await run_offline("clients", "enable", "own", *near)
+
+    assert (added.code, added.json["certificate_uri"]) == (ExitCode.DONE, "urn:example:own")
+    assert (rotated.code, rotated.json["version"]) == (ExitCode.DONE, added.json["version"] + 1)
+    assert twin.code == ExitCode.FAILED  # two clients never share a certificate
+    assert (disabled.json["state"], enabled.json["state"]) == ("disabled", "enabled")
+    assert again.json["version"] == disabled.json["version"]
+
+
+@pytest.mark.parametrize(
+    ("client_id", "changed"),
+    [
+        ("Own", {}),
+        ("own", {"--system": "a system"}),
+        ("own", {"--certificate-uri": "https://example.com"}),
+        ("own", {"--departments": "a b"}),
+        ("own", {"--public-key": "none.pem"}),
+        ("own", {"--public-key": "text.pem"}),
+        ("own", {"--algorithm": "EdDSA"}),
+        ("own", {"--algorithm": "HS256"}),
+        ("own", {"--credentials": "folder"}),
+    ],
+)
+async def test_a_registration_that_cannot_be_is_a_matter_of_usage(
+    config: Path, tmp_path: Path, client_id: str, changed: dict[str, str]
+) -> None:
+    (tmp_path / "text.pem").write_text("no key")
+    given = {
+        "--scopes": INQUIRIES_READ,
+        "--certificate-uri": "urn:example:refused",
+        "--public-key": a_public_key(tmp_path / "own.pem"),
+        "--config": str(config),
+    } | {
+        name: str(tmp_path / value) if name in ("--public-key", "--credentials") else value
+        for name, value in changed.items()
+    }
+
+    added = await run_offline("clients", "add", client_id, *chain.from_iterable(given.items()))
+
+    assert added.code == ExitCode.USAGE
+
+
+def a_public_key(path: Path) -> str:
+    """Write the public half of a key on P-256 that nobody keeps; return where it is."""
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    path.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return str(path)
 
 
 async def test_a_client_that_there_is_not_cannot_be_shown(config: Path) -> None:

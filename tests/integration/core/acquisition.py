@@ -30,6 +30,8 @@ from gateway.wire.codes import (
     RequestResult,
     RequestsAnswer,
     RequestTaken,
+    ResidentCode,
+    ResidentCodesRequest,
 )
 from gateway.wire.problems import Problem
 from tests.integration.core.conftest import Core
@@ -91,6 +93,17 @@ async def number_of(member: Member, request_id: str) -> str:
     (result,) = (await numbers(member, request_id)).results
     assert result.result is not None, result.problem
     return result.result.acquisition_number
+
+
+async def bring(network: Member, *brought: tuple[str, str]) -> list[str]:
+    """Tell the core whose these numbers are; return what it made of each."""
+    request = ResidentCodesRequest(
+        items=[
+            ResidentCode(acquisition_number=number, resident_code=code) for number, code in brought
+        ]
+    )
+    answer = await network.context.peers.post("core", "/v1/resident-codes", request, NumbersAnswer)
+    return [one.problem.type if one.problem else "taken" for one in answer.results]
 
 
 @dataclass(frozen=True, kw_only=True)

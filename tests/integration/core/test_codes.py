@@ -33,6 +33,7 @@ from tests.integration.core.acquisition import (
     Registry,
     a_my_number,
     a_registry,
+    bring,
     forgotten,
     load,
     number_of,
@@ -276,6 +277,23 @@ async def test_a_number_that_lapsed_stands_for_nothing(
 
     assert answer.results[0].problem is not None
     assert answer.results[0].problem.type == "not-found"
+
+
+async def test_a_number_stands_for_one_person_and_says_so_again_to_who_brings_the_same(
+    world: World, union: Member, gateway: Gateway
+) -> None:
+    request_id = new_id()
+    number = await number_of(union, request_id)
+    gateway.problems[request_id] = Problem(type="unavailable", title="Not now", status=503)
+    one, other = a_resident().text, a_resident().text
+
+    async with world.member(cast.RESIDENT_NETWORK) as network:
+        both = await bring(network, (number, one), (number, other))
+        said = [await bring(network, (number, code)) for code in (one, one, other)]
+    gateway.problems.clear()
+
+    assert both == ["conflict", "conflict"]
+    assert said == [["taken"], ["taken"], ["conflict"]]
 
 
 async def test_a_gateway_may_not_tell_resident_codes(union: Member) -> None:
