@@ -164,7 +164,7 @@ class Lane(Generic[Item, Answer]):
         while self._waiting and len(self._in_flight) < self._places and not self._is_closed:
             taken = self._take()
             if not taken:
-                return
+                continue  # all of them left; whoever stands behind them has not
             task = asyncio.get_running_loop().create_task(self._carry(taken))
             self._in_flight.add(task)
             task.add_done_callback(self._place_is_free)

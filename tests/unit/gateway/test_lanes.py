@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.errors import QueueFullError
+from gateway.errors import QueueFullError, UnavailableError
 from gateway.outbound import lanes
 from gateway.outbound.errors import MessageRefusedError, PeerUnavailableError
 from gateway.outbound.lanes import Lane
@@ -164,3 +164,60 @@ async def test_somebody_who_left_is_not_sent_for() -> None:
 
     assert list(await asyncio.gather(held, stays)) == ["HELD", "STAYS"]
     assert peer.messages == [["held"], ["stays"]]
+
+
+async def test_who_stands_behind_those_who_left_is_sent_for() -> None:
+    peer = Peer()
+    peer.gate.clear()
+    lane = a_lane(peer, places=1, items_max=2)
+    held = asyncio.create_task(lane.submit("held", client="c"))
+    await in_flight(peer, 1)
+    gone = [asyncio.create_task(lane.submit(name, client="c")) for name in "ab"]
+    stays = asyncio.create_task(lane.submit("stays", client="c"))
+    while lane.waiting < 3:
+        await asyncio.sleep(0)
+    for task in gone:
+        task.cancel()
+    peer.gate.set()
+
+    async with asyncio.timeout(20):
+        assert list(await asyncio.gather(held, stays)) == ["HELD", "STAYS"]
+    assert peer.messages == [["held"], ["stays"]]
+
+
+async def test_whatever_goes_wrong_with_a_message_everybody_in_it_hears() -> None:
+    peer = Peer()
+    peer.fails = [ValueError("broken")]
+    lane = a_lane(peer)
+
+    answers = await asyncio.gather(
+        *(lane.submit(name, client="c") for name in "ab"), return_exceptions=True
+    )
+
+    assert [type(answer) for answer in answers] == [ValueError, ValueError]
+    assert await lane.submit("c", client="c") == "C"
+
+
+async def test_a_lane_that_closes_ends_what_is_in_flight_and_fails_who_waits() -> None:
+    peer = Peer()
+    peer.gate.clear()
+    lane = a_lane(peer, places=1)
+    held = asyncio.create_task(lane.submit("held", client="c"))
+    await in_flight(peer, 1)
+    waits = asyncio.create_task(lane.submit("waits", client="c"))
+    while not lane.waiting:
+        await asyncio.sleep(0)
+    closing = asyncio.create_task(lane.close())
+    peer.gate.set()
+    await closing
+
+    assert await held == "HELD"
+    with pytest.raises(UnavailableError, match="lane: closed"):
+        await waits
+    assert peer.messages == [["held"]]
+
+
+async def in_flight(peer: Peer, count: int) -> None:
+    """Return as soon as so many messages have been sent."""
+    while len(peer.messages) < count:
+        await asyncio.sleep(0)
