@@ -36,15 +36,8 @@ def matching(records: Iterable[ReplicaRecord], condition: Condition) -> list[Rep
         case Latest():
             return ordered[-1:]
         case OfYear(year=year):
-            return [
-                record
-                for record in ordered
-                if _overlaps(
-                    record,
-                    date(year, FISCAL_YEAR_MONTH, 1),
-                    date(year + 1, FISCAL_YEAR_MONTH - 1, 31),
-                )
-            ]
+            begin, end = _days_of(year)
+            return [record for record in ordered if _overlaps(record, begin, end)]
         case OfPeriod(first=first, last=last):
             return [
                 record
@@ -79,6 +72,14 @@ def _cut(record: ReplicaRecord, items: Sequence[str]) -> dict[str, object]:
     if record.period_to is not None:
         answer["to"] = record.period_to.isoformat()
     return answer
+
+
+def _days_of(year: int) -> tuple[date, date]:
+    """Return the first and last day of a year (年度), as far as dates reach."""
+    is_first, is_last = year < date.min.year, year >= date.max.year
+    begin = date.min if is_first else date(year, FISCAL_YEAR_MONTH, 1)
+    end = date.max if is_last else date(year + 1, FISCAL_YEAR_MONTH - 1, 31)
+    return begin, end
 
 
 def _overlaps(record: ReplicaRecord, first: date, last: date) -> bool:
