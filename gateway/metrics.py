@@ -85,6 +85,17 @@ OUTBOX_WAITING: Final = Gauge(
     ["kind"],
     multiprocess_mode="mostrecent",
 )
+OUTBOX_REFUSED: Final = Gauge(
+    "sekisho_outbox_refused_rows",
+    "Stored messages that their destination refused at the last attempt.",
+    ["kind"],
+    multiprocess_mode="mostrecent",
+)
+OUTBOX_DROPPED: Final = Counter(
+    "sekisho_outbox_dropped_rows",
+    "Stored messages given up: refused for good, or not taken in their time.",
+    ["kind", "reason"],
+)
 
 # Records (PROTOCOL §5).
 RECORDS: Final = Counter("sekisho_records", "Entries committed.", ["kind"])

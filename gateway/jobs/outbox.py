@@ -14,13 +14,16 @@ from gateway.flows.outbox import RowVerdict, verdict_of
 from gateway.outbound.errors import MessageRefusedError
 from gateway.storage import outbox
 from gateway.storage.database import Database
-from gateway.storage.outbox import OutboxRow
+from gateway.storage.outbox import OutboxRow, Waiting
 from gateway.wire.fields import ITEMS_MAX
 
 log = structlog.get_logger()
 
 INTERVAL_S: Final = 0.5
 SWEEP_S: Final = 60.0
+REFUSED: Final = "item-refused"
+"""The problem kept with a row that its destination would not take in a message it took."""
+_REFUSALS: Final = (REFUSED, MessageRefusedError.problem)
 
 Send = Callable[[str, Sequence[OutboxRow]], Awaitable[Sequence[RowVerdict]]]
 
@@ -90,17 +93,28 @@ class OutboxJob:
             log.error("outbox_row_not_settled", kind=way[0], peer=way[1], exc_info=error)
 
     async def _send(self, kind: str, destination: str, rows: Sequence[OutboxRow]) -> None:
-        problem, verdicts = await self._told(kind, destination, rows)
+        """Tell what is due; whoever was refused alone before travels alone from then on."""
+        company = [row for row in rows if row.last_problem != MessageRefusedError.problem]
+        if company:
+            await self._send_together(kind, destination, company)
+        for row in rows:
+            if row.last_problem == MessageRefusedError.problem:
+                await self._send_together(kind, destination, [row])
+
+    async def _send_together(self, kind: str, destination: str, rows: Sequence[OutboxRow]) -> None:
+        with structlog.contextvars.bound_contextvars(kind=kind, peer=destination):
+            problem, verdicts = await self._told(kind, destination, rows)
         if verdicts is None:
             # Refused as a whole, and nothing was done: one by one, so that one bad row keeps
             # no other back (PROTOCOL §3).
             for row in rows:
-                await self._send(kind, destination, [row])
+                await self._send_together(kind, destination, [row])
             return
         ended = _those(rows, verdicts, {RowVerdict.DONE, RowVerdict.DEAD})
         again = _those(rows, verdicts, {RowVerdict.RETRY})
         dead = verdicts.count(RowVerdict.DEAD)
         if dead:
+            metrics.OUTBOX_DROPPED.labels(kind=kind, reason="refused").inc(dead)
             log.error("outbox_rows_refused", kind=kind, peer=destination, count=dead)
         async with self._database.read() as connection:
             if ended:
@@ -113,7 +127,7 @@ class OutboxJob:
     ) -> tuple[str, list[RowVerdict] | None]:
         """Return the problem and a verdict for each row; none if several were refused as one."""
         try:
-            return "item-refused", list(await self._senders[kind](destination, rows))
+            return REFUSED, list(await self._senders[kind](destination, rows))
         except MessageRefusedError as refused:
             return refused.problem, [verdict_of(refused)] if len(rows) == 1 else None
         except SekishoError as error:
@@ -126,11 +140,14 @@ class OutboxJob:
         """Give up what nobody took in its time, with an alarm, and count what waits."""
         async with self._database.read() as connection:
             lapsed = await outbox.drop_lapsed(connection)
-            waiting = await outbox.waiting(connection)
+            waiting = await outbox.waiting(connection, refusals=_REFUSALS)
         for kind in set(lapsed):
+            metrics.OUTBOX_DROPPED.labels(kind=kind, reason="lapsed").inc(lapsed.count(kind))
             log.error("outbox_rows_lapsed", kind=kind, count=lapsed.count(kind))
         for kind in self._senders:
-            metrics.OUTBOX_WAITING.labels(kind=kind).set(waiting.get(kind, (0, 0.0))[0])
+            found = waiting.get(kind, Waiting())
+            metrics.OUTBOX_WAITING.labels(kind=kind).set(found.rows)
+            metrics.OUTBOX_REFUSED.labels(kind=kind).set(found.refused)
 
     async def _rest(self) -> None:
         try:

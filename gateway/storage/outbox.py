@@ -45,6 +45,7 @@ class OutboxRow:
     destination: str
     body: dict[str, object]
     attempts: int
+    last_problem: str | None = None
 
 
 # SKIP LOCKED and the lease: workers share the rows, and a worker that dies gives its rows back.
@@ -58,7 +59,7 @@ _CLAIM: Final[LiteralString] = """
             ORDER BY next_attempt_at
             LIMIT $2
               FOR UPDATE SKIP LOCKED)
-    RETURNING outbox_id, destination, body, attempts
+    RETURNING outbox_id, destination, body, attempts, last_problem
 """
 
 
@@ -76,6 +77,7 @@ async def claim(
             destination=row["destination"],
             body=msgspec.json.decode(row["body"], type=dict[str, object]),
             attempts=row["attempts"],
+            last_problem=row["last_problem"],
         )
         for row in rows
     ]
@@ -113,14 +115,24 @@ async def drop_lapsed(connection: Connection) -> list[str]:
     return [row["kind"] for row in await connection.fetch(_LAPSED)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How many rows of one kind wait, and how many of them their destination refused last."""
+
+    rows: int = 0
+    refused: int = 0
+
+
 _WAITING: Final[LiteralString] = """
     SELECT kind, count(*) AS waiting,
-           coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_s
+           count(*) FILTER (WHERE last_problem = ANY ($1::text[])) AS refused
       FROM outbox GROUP BY kind
 """
 
 
-async def waiting(connection: Connection) -> dict[str, tuple[int, float]]:
-    """Return for each kind how many rows wait and how old the oldest is, in seconds."""
-    rows = await connection.fetch(_WAITING)
-    return {row["kind"]: (row["waiting"], row["oldest_s"]) for row in rows}
+async def waiting(connection: Connection, *, refusals: Sequence[str]) -> dict[str, Waiting]:
+    """Return for each kind how many rows wait; `refusals` are the problems that are a no."""
+    return {
+        row["kind"]: Waiting(rows=row["waiting"], refused=row["refused"])
+        for row in await connection.fetch(_WAITING, list(refusals))
+    }

@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from gateway.flows.outbox import RowVerdict
+from gateway.flows.outbox import RowVerdict, verdict_of
 from gateway.jobs.outbox import OutboxJob
-from gateway.outbound.errors import MessageRefusedError, PeerUnavailableError
+from gateway.outbound.errors import ItemRefusedError, MessageRefusedError, PeerUnavailableError
 from gateway.storage import outbox
 from gateway.storage.database import Connection, Database
 from gateway.storage.outbox import OutboxRow
@@ -67,6 +69,14 @@ class Teller:
 
     def job(self, database: Database) -> OutboxJob:
         return OutboxJob(database, {KIND: self})
+
+
+def count(metric: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(metric, {"kind": KIND, **labels}) or 0.0
+
+
+def refusal(problem: str, status: int = 422) -> Problem:
+    return Problem(type=problem, title="x", status=status)
 
 
 async def turned(job: OutboxJob) -> None:
@@ -149,11 +159,13 @@ async def test_what_is_never_taken_is_dropped_with_an_alarm(database: Database) 
     await put(database, "1", "2")
     verdicts = {"1": RowVerdict.DEAD, "2": RowVerdict.RETRY}
     teller = Teller(lambda rows: [verdicts[row.outbox_id] for row in rows])
+    before = count("sekisho_outbox_dropped_rows_total", reason="refused")
 
     with capture_logs() as lines:
         await turned(teller.job(database))
 
     assert list(await left(database)) == ["2"]
+    assert count("sekisho_outbox_dropped_rows_total", reason="refused") == before + 1
     assert [(line["event"], line["log_level"], line["count"]) for line in lines] == [
         ("outbox_rows_refused", "error", 1)
     ]
@@ -164,11 +176,13 @@ async def test_what_nobody_took_in_its_time_is_given_up_with_an_alarm(database: 
     await put(database, "2")
     teller = Teller(lambda rows: [RowVerdict.RETRY] * len(rows))
     job = teller.job(database)
+    before = count("sekisho_outbox_dropped_rows_total", reason="lapsed")
 
     with capture_logs() as lines:
         await turned(job)
         await job.sweep()
 
+    assert count("sekisho_outbox_dropped_rows_total", reason="lapsed") == before + 1
     assert teller.messages == [("a", {"2"})]
     assert list(await left(database)) == ["2"]
     assert [(line["event"], line["log_level"], line["count"]) for line in lines] == [
@@ -201,16 +215,60 @@ async def test_a_slow_destination_holds_up_nobody_else(database: Database) -> No
 async def test_one_bad_row_of_a_refused_message_keeps_no_other_back(database: Database) -> None:
     await put(database, "bad", "1", "2")
 
-    def refuse(rows: Sequence[OutboxRow]) -> Sequence[RowVerdict]:
-        if any(row.outbox_id == "bad" for row in rows):
-            raise MessageRefusedError(Problem(type="invalid-body", title="x", status=422))
-        return [RowVerdict.DONE] * len(rows)
-
-    teller = Teller(refuse)
+    teller = Teller(refuse_bad)
     await turned(teller.job(database))
 
     assert sorted(len(rows) for _, rows in teller.messages) == [1, 1, 1, 3]
     assert await left(database) == {"bad": "peer-refused"}
+
+
+def refuse_bad(rows: Sequence[OutboxRow]) -> Sequence[RowVerdict]:
+    """Refuse the whole message if the row `bad` is in it."""
+    if any(row.outbox_id == "bad" for row in rows):
+        raise MessageRefusedError(refusal("invalid-body"))
+    return [RowVerdict.DONE] * len(rows)
+
+
+async def test_a_row_refused_alone_travels_alone_from_then_on_and_is_seen(
+    database: Database,
+) -> None:
+    await put(database, "bad")
+    teller = Teller(refuse_bad)
+    job = teller.job(database)
+
+    with capture_logs([merge_contextvars]) as lines:
+        await turned(job)
+    await job.sweep()
+    seen = count("sekisho_outbox_refused_rows")
+    await put(database, "1", "2")
+    await end_leases(database)
+    await turned(job)
+
+    assert [(line["event"], line["kind"], line["peer"], line["reason"]) for line in lines] == [
+        ("outbox_row_refused", KIND, "a", "invalid-body")
+    ]
+    assert seen == 1
+    assert [rows for _, rows in teller.messages] == [{"bad"}, {"1", "2"}, {"bad"}]
+    assert await left(database) == {"bad": "peer-refused"}
+
+
+def test_only_a_refusal_of_the_item_itself_is_for_good() -> None:
+    lapsed = refusal("lapsed", 409)
+    foreign = refusal("what a stranger wrote 123456789012", 409)
+
+    with capture_logs() as lines:
+        verdicts = [
+            verdict_of(error)
+            for error in (
+                ItemRefusedError(lapsed),
+                MessageRefusedError(lapsed),
+                ItemRefusedError(foreign),
+                PeerUnavailableError("x"),
+            )
+        ]
+
+    assert verdicts == [RowVerdict.DEAD, RowVerdict.RETRY, RowVerdict.RETRY, RowVerdict.RETRY]
+    assert [line["reason"] for line in lines] == ["lapsed", "lapsed", "other"]
 
 
 async def test_the_job_goes_on_by_itself_and_lets_go_when_it_is_ended(database: Database) -> None:
