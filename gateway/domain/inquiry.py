@@ -24,6 +24,8 @@ class InquiryState(StrEnum):
 
 
 UNFINISHED: Final = frozenset({InquiryState.OPEN, InquiryState.WITHHELD})
+GIVEN_UP: Final = frozenset({InquiryState.WITHDRAWN, InquiryState.LAPSED})
+"""States in which nobody waits any more; an answer that comes all the same is recorded."""
 
 BEFORE: Final[dict[InquiryState, frozenset[InquiryState]]] = {
     InquiryState.OPEN: frozenset(),

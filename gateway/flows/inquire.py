@@ -154,7 +154,7 @@ class Inquire:
             await self._close(row, "result-acknowledged", effect, registration)
 
     async def withdraw(self, inquiry_id: str, registration: Registration) -> None:
-        """Take an unanswered inquiry back; what the provider still answers is not taken in."""
+        """Take an unanswered inquiry back; what is still answered is recorded and not kept."""
         row = await self._own(inquiry_id, registration)
         effect = InquiryMoved(
             inquiry_id=row.inquiry_id,

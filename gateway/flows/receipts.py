@@ -6,7 +6,7 @@ answers under it (PROTOCOL §3, 5).
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +14,7 @@ import structlog
 
 from codes.canonical import b64, parse_instant
 from gateway import metrics
-from gateway.domain.inquiry import BEFORE, InquiryState
+from gateway.domain.inquiry import BEFORE, GIVEN_UP, InquiryState
 from gateway.flows.context import Context
 from gateway.flows.open_inquiry import TABLE, OpenInquiry
 from gateway.flows.outcomes import Outcomes
@@ -24,7 +24,7 @@ from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, Sear
 from gateway.flows.statements import Statement
 from gateway.records.kinds import Delivery
 from gateway.storage.effects import Effect
-from gateway.storage.inquiries import InquiryMoved
+from gateway.storage.inquiries import InquiryAnsweredLate, InquiryMoved
 from gateway.storage.records import PeerCheckpointKept
 
 log = structlog.get_logger()
@@ -43,6 +43,7 @@ class _Ending:
     permit: Granted | None = None
     provided: Provided | None = None
     is_end: bool = True
+    is_late: bool = False
 
 
 class Receipts:
@@ -100,7 +101,7 @@ class Receipts:
         )
 
     async def delivered(self, opened: OpenInquiry, permit_id: str, provided: Provided) -> bool:
-        """Record a delivered answer; tells whether it ended the inquiry now (else: before)."""
+        """Record a delivered answer; tells whether it was recorded now (else: before)."""
         return await self._end(
             opened,
             _Ending(
@@ -114,13 +115,19 @@ class Receipts:
     async def _end(self, opened: OpenInquiry, ending: _Ending) -> bool:
         draft = self._draft(opened, ending)
         (outcome,) = await self._context.writer.append([draft], source=opened.client_id)
+        if isinstance(outcome, EffectRefusedError) and not ending.is_late:
+            # Withdrawn or lapsed meanwhile: the provider has provided, so we have received (法23).
+            return await self._end(opened, replace(ending, is_late=True))
         if isinstance(outcome, EffectRefusedError):
             # Another worker, or another way, was faster: the answer is recorded already.
             log.info("receipt_was_there", inquiry_id=opened.inquiry_id)
             return False
         if not isinstance(outcome, Recorded):
             raise outcome
-        metrics.INQUIRIES.labels(outcome=ending.state.value).inc()
+        if ending.is_late:
+            log.info("receipt_after_the_end", inquiry_id=opened.inquiry_id)
+        else:
+            metrics.INQUIRIES.labels(outcome=ending.state.value).inc()
         if ending.permit_id is not None:
             self._outcomes.tell(ending.permit_id, outcome)
         return True
@@ -128,7 +135,9 @@ class Receipts:
     def _draft(self, opened: OpenInquiry, ending: _Ending) -> Draft:
         entry_id, members = new_id(), self._members(opened, ending)
         effects: list[Effect] = [checkpoint_kept(ending.answer)]
-        if ending.is_end:
+        if ending.is_late:
+            effects.append(_answered_late(opened, ending))
+        elif ending.is_end:
             effects.append(self._moved(opened, ending))
         if ending.permit_id is not None:
             effects.append(self._outcomes.row(ending.permit_id, entry_id))
@@ -218,6 +227,23 @@ class Receipts:
                 else None
             ),
         )
+
+
+def _answered_late(opened: OpenInquiry, ending: _Ending) -> InquiryAnsweredLate:
+    permit = ending.permit.permit if ending.permit is not None else None
+    answer = ending.provided.answer if ending.provided is not None else None
+    return InquiryAnsweredLate(
+        inquiry_id=opened.inquiry_id,
+        states=tuple(GIVEN_UP),
+        answer_leaf=ending.answer.entry.leaf_hash,
+        follows=bytes.fromhex(answer.provision_leaf) if isinstance(answer, Delivery) else None,
+        permit_id=ending.permit_id,
+        permit_leaf=(
+            ending.permit.statement.entry.leaf_hash if ending.permit is not None else None
+        ),
+        subject_p=bytes.fromhex(permit.subject_p) if permit is not None else None,
+        request_expires=_instant(permit.request_expires if permit is not None else None),
+    )
 
 
 def checkpoint_kept(statement: Statement) -> PeerCheckpointKept:

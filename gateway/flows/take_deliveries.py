@@ -23,11 +23,10 @@ from gateway.storage.inquiries import InquiryRow
 from gateway.wire.network import Acknowledged, DeliveriesRequest, Delivery
 
 TOO_EARLY: Final = "no-provision"
-_GONE: Final = frozenset({InquiryState.WITHDRAWN, InquiryState.LAPSED})
 
 
 class InquiryGoneError(ConflictError):
-    """The inquiry was withdrawn or has lapsed: nobody waits for this answer any more."""
+    """The inquiry has lapsed, and no hold outlives its request (命令85 41③)."""
 
     problem = "lapsed"
 
@@ -84,13 +83,13 @@ class TakeDeliveries:
             raise NotFoundError("delivery: no such inquiry with this provider")
         statement = incoming.statements.at(item.group, item.index)
         public = _delivery(statement, item, row)
-        if row.state in _GONE:
+        if row.state is InquiryState.LAPSED:
             raise InquiryGoneError("delivery: nobody waits for it")
-        if row.state.is_final:
+        if row.answer_leaf == statement.entry.leaf_hash:
             # Delivered before: the same acknowledgement again (PROTOCOL §7).
-            if row.answer_leaf != statement.entry.leaf_hash:
-                raise ConflictError("delivery: answered with something else before")
             return Acknowledged(permit_id=item.permit_id)
+        if row.state.is_final and not _is_awaited_after_withdrawal(row, public):
+            raise ConflictError("delivery: answered with something else before")
         opened = await self._open(row)
         if public.inquiry_leaf not in {None, opened.leaf}:
             raise StatementInvalidError("delivery: another inquiry", reason="other-inquiry")
@@ -130,6 +129,12 @@ def _refusal(incoming: _Incoming, item: Delivery, error: SekishoError) -> Draft:
         reason=getattr(error, "reason", error.problem),
         permit_id=item.permit_id,
     )
+
+
+def _is_awaited_after_withdrawal(row: InquiryRow, public: DeliveryEntry) -> bool:
+    """Tell whether the back office gave the inquiry up while people held this answer."""
+    is_next = row.answer_leaf is not None and public.provision_leaf == row.answer_leaf.hex()
+    return row.state is InquiryState.WITHDRAWN and is_next
 
 
 def _delivery(statement: Statement, item: Delivery, row: InquiryRow) -> DeliveryEntry:

@@ -62,6 +62,30 @@ class InquiryMoved(Effect):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InquiryAnsweredLate(Effect):
+    """An answer is on record though nobody waits for it: the state stays, no result is kept.
+
+    `follows` is the leaf of the answer before it: None for a first one, else what it delivers.
+    """
+
+    KIND: ClassVar[str] = "inquiry_answered_late"
+
+    inquiry_id: str
+    states: tuple[str, ...]
+    answer_leaf: bytes
+    follows: bytes | None = None
+    permit_id: str | None = None
+    permit_leaf: bytes | None = None
+    subject_p: bytes | None = None
+    request_expires: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the inquiry's id."""
+        return self.inquiry_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InquiryAskedAgain(Effect):
     """The inquiry goes on under another entry: the law had changed between us and the core."""
 

@@ -91,6 +91,33 @@ LANGUAGE sql VOLATILE AS $$
     SELECT position FROM wanted JOIN moved USING (inquiry_id)
 $$;
 
+-- Nobody waits any more, and the answer is evidence all the same: what was told stays told once,
+-- and what comes after it (a delivery after its provision) finds what it follows.
+CREATE FUNCTION effect_inquiry_answered_late(rows jsonb) RETURNS SETOF integer
+LANGUAGE sql VOLATILE AS $$
+    WITH wanted AS (
+        SELECT w.*, (w.place - 1)::integer AS position
+          FROM ROWS FROM (jsonb_to_recordset(rows) AS (
+                   inquiry_id text, states text[], answer_leaf text, follows text,
+                   permit_id text, permit_leaf text, subject_p text, request_expires timestamptz
+               )) WITH ORDINALITY
+               AS w(inquiry_id, states, answer_leaf, follows, permit_id, permit_leaf, subject_p,
+                    request_expires, place)
+    ), told AS (
+        UPDATE inquiries AS i
+           SET answer_leaf = decode(w.answer_leaf, 'base64'),
+               permit_id = coalesce(i.permit_id, w.permit_id),
+               permit_leaf = coalesce(i.permit_leaf, decode(w.permit_leaf, 'base64')),
+               subject_p = coalesce(i.subject_p, decode(w.subject_p, 'base64')),
+               request_expires = coalesce(i.request_expires, w.request_expires)
+          FROM wanted AS w
+         WHERE i.inquiry_id = w.inquiry_id AND i.state = ANY (w.states)
+           AND i.answer_leaf IS NOT DISTINCT FROM decode(w.follows, 'base64')
+        RETURNING i.inquiry_id
+    )
+    SELECT position FROM wanted JOIN told USING (inquiry_id)
+$$;
+
 -- The answer leaves the gateway's keeping with the entry that says so.
 CREATE FUNCTION effect_inquiry_acknowledged(rows jsonb) RETURNS SETOF integer
 LANGUAGE sql VOLATILE AS $$

@@ -171,12 +171,40 @@ async def test_a_second_delivery_that_says_otherwise_is_refused_and_recorded(
     assert problem_of(reply) == (409, "conflict", None)
 
 
-async def test_a_delivery_for_a_withdrawn_inquiry_is_refused_and_recorded(
+async def test_a_withdrawn_inquiry_takes_one_delivery_and_it_must_be_its_provisions(
     network: Network, union: Rogue, nagaoka: Rogue
 ) -> None:
     one = await held(network, union)
     inquire = network.gateway(cast.GUNMA_UNION).flows.inquire
     await inquire.withdraw(one.inquiry_id, REGISTRATION)
+    foreign = await delivery(nagaoka, one, provision_leaf=OTHER)
+    forged = await delivery(nagaoka, one, payload=OTHER)
+    sent = await delivery(nagaoka, one)
+    second = await delivery(nagaoka, one, content=a_payload(one.inquiry, {ITEM: 1}))
+
+    async with adds(network, cast.GUNMA_UNION, receipt=1, refusal=3):
+        replies = [
+            await deliver(nagaoka, one.permit_id, *parts)
+            for parts in (foreign, forged, sent, second)
+        ]
+
+    assert problem_of(replies[0]) == (409, "conflict", None)
+    assert problem_of(replies[1]) == (422, "statement-invalid", "other-payload")
+    assert answer_of(replies[2]).results[0].result is not None
+    assert problem_of(replies[3]) == (409, "conflict", None)
+    view = await inquire.find(one.inquiry_id, REGISTRATION)
+    assert (view.row.state, view.row.result_box) == (InquiryState.WITHDRAWN, None)
+
+
+async def test_a_delivery_for_an_inquiry_that_lapsed_is_refused_and_recorded(
+    network: Network, union: Rogue, nagaoka: Rogue
+) -> None:
+    one = await held(network, union)
+    inquire = network.gateway(cast.GUNMA_UNION).flows.inquire
+    async with network.gateway(cast.GUNMA_UNION).context.database.read() as connection:
+        await connection.execute(
+            "UPDATE inquiries SET state = 'lapsed' WHERE inquiry_id = $1", one.inquiry_id
+        )
     sent = await delivery(nagaoka, one)
 
     async with adds(network, cast.GUNMA_UNION, receipt=0, refusal=1):
@@ -184,7 +212,7 @@ async def test_a_delivery_for_a_withdrawn_inquiry_is_refused_and_recorded(
 
     assert problem_of(reply) == (409, "lapsed", None)
     view = await inquire.find(one.inquiry_id, REGISTRATION)
-    assert (view.row.state, view.result) == (InquiryState.WITHDRAWN, None)
+    assert (view.row.state, view.result) == (InquiryState.LAPSED, None)
 
 
 async def test_a_delivery_before_its_receipt_is_asked_for_again(

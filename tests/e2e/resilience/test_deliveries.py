@@ -9,6 +9,7 @@ from gateway.demo import cast
 from gateway.domain.hold import HoldState
 from gateway.domain.inquiry import InquiryState
 from gateway.flows.delivery_drafts import KIND as DELIVERY
+from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.record_types import Draft, new_id
 from gateway.flows.release import Release
 from gateway.storage import holds
@@ -100,6 +101,19 @@ async def test_a_delivery_is_sent_until_acknowledged_and_acknowledged_again_when
     assert not await is_kept(scene, row)
 
 
+async def outcomes_at_core(scene: Scene, row: HoldRow) -> list[tuple[str, str]]:
+    """Return what both parties told the core of an exchange, when they have told everything."""
+    for gateway in (scene.union, scene.city):
+        await told(outbox_job(gateway), OUTCOME)
+    async with scene.network.core_database.read() as connection:
+        found = await connection.fetch(
+            "SELECT kind, outcome FROM core_outcomes WHERE permit_id = $1::uuid"
+            " ORDER BY kind, outcome",
+            row.permit_id,
+        )
+    return [(one["kind"], one["outcome"]) for one in found]
+
+
 async def throw_switch(scene: Scene, _row: HoldRow) -> Callable[[], Awaitable[object]]:
     switch_id, writer = new_id(), scene.city.context.writer
     thrown = SwitchSet(switch_id=switch_id, by="information", value=TAX, reason="x", maker="m")
@@ -162,20 +176,32 @@ async def test_a_delivery_stops_when_something_forbids_it_after_its_release(
     assert (await scene.view(inquiry_id)).row.state is InquiryState.WITHHELD
 
 
-async def test_a_withdrawn_inquiry_takes_no_delivery_and_the_provider_stops(scene: Scene) -> None:
+async def test_a_delivery_after_withdrawal_is_recorded_acknowledged_and_not_kept(
+    scene: Scene,
+) -> None:
     inquiry_id, row = await scene.held()
     await scene.union.flows.inquire.withdraw(inquiry_id, REGISTRATION)
     await scene.released(row)
 
-    await deliver(scene)
-    await deliver(scene)
+    async with road(scene.network, scene.city.context, to=cast.GUNMA_UNION) as way:
+        way.next(DELIVERIES, Fate.LOSE_ANSWER)
+        await deliver(scene)
+        await deliver(scene)
     view = await scene.view(inquiry_id)
 
-    assert (view.row.state, view.result) == (InquiryState.WITHDRAWN, None)
-    assert await reasons(scene, row) == ["lapsed"]
-    assert (await hold(scene, row)).state is HoldState.STOPPED
+    first, second = way.answers[DELIVERIES]
+    assert first == second
+    assert (view.row.state, view.row.result_box) == (InquiryState.WITHDRAWN, None)
+    assert await scene.count(cast.GUNMA_UNION, row.permit_id, "receipt", "refusal") == [2, 0]
+    assert (await hold(scene, row)).state is HoldState.DELIVERED
     assert not await is_kept(scene, row)
     assert await waiting_rows(scene.city, DELIVERY, row.permit_id) == 0
+    assert await outcomes_at_core(scene, row) == [
+        ("delivery", "provided"),
+        ("provision", "withheld"),
+        ("receipt", "provided"),
+        ("receipt", "withheld"),
+    ]
 
 
 async def lapse(scene: Scene, row: HoldRow) -> None:
