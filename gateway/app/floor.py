@@ -13,7 +13,7 @@ from certs.key_files import write_file
 from certs.own_keys import PrivateKeySet, read_public
 from certs.tls import network_client_context, network_server_context
 from gateway import metrics
-from gateway.app.roles import WorkerContext
+from gateway.app.roles import BackgroundTask, WorkerContext
 from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
 from gateway.flows.gate import GateView
@@ -95,6 +95,19 @@ async def laid_floor(
             peers=peers,
             gate=GateView(lambda: load(database)),
         )
+
+
+def slot_task(context: Context) -> BackgroundTask:
+    """Return what ends this worker when its slot has stopped: the next one reads it again.
+
+    Until there is a database to begin with, the worker stays and says 503, not ready.
+    """
+
+    async def until_lost() -> None:
+        await context.writer.wait_stopped()
+        await context.database.until_there()
+
+    return BackgroundTask(name="slot", run=until_lost)
 
 
 def open_trust(worker: WorkerContext) -> Trust:

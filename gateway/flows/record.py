@@ -115,6 +115,7 @@ async def record_writer(
                 kinds=kinds,
                 queue=FairQueue() if queue is None else queue,
             )
+            connection.add_termination_listener(lambda _: writer.disconnected())
             task = asyncio.create_task(writer.run(), name=f"record-writer-{slot.slot}")
             try:
                 yield writer
@@ -150,6 +151,7 @@ class RecordWriter:
         self._calls: Sequence[Call] = ()
         self._signing: asyncio.Future[list[str]] | None = None
         self._is_draining = False
+        self._is_disconnected = False
         self._stopped: asyncio.Event = asyncio.Event()
         self._recent: OrderedDict[str, Recorded] = OrderedDict()
 
@@ -232,6 +234,14 @@ class RecordWriter:
         self._is_draining = True
         self._queue.wake()
 
+    def disconnected(self) -> None:
+        """Stop before the next batch: the connection, and the slot's lock with it, are gone.
+
+        What is in flight learns that from its own statement; only its result is not known.
+        """
+        self._is_disconnected = True
+        self._queue.wake()
+
     async def run(self) -> None:
         """Record what comes until drained or stopped; the writer's only task."""
         is_busy = False
@@ -240,6 +250,9 @@ class RecordWriter:
                 await self._queue.wait()
                 if is_busy or self.waiting > ALONE_MAX:
                     await self._gather()
+                if self._is_disconnected:
+                    log.warning("slot_connection_lost", slot=self.slot)
+                    self._end(UnavailableError("the writer's connection is gone"))
                 self._calls = self._queue.take()
                 is_busy = bool(self._calls) and await self._record(self._calls) > ALONE_MAX
             await self._signed()
@@ -313,6 +326,10 @@ class RecordWriter:
         if not self.is_stopped:
             log.error("slot_stopped", slot=self.slot, exc_info=error)
             RECORD_SLOTS_STOPPED.inc()
+        self._end(error)
+
+    def _end(self, error: Exception) -> None:
+        """Take nothing new and tell whoever waits; only a new writer can go on."""
         self._stopped.set()
         self._is_draining = True
         waiting = [*self._calls, *self._queue.empty()]

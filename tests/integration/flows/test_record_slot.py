@@ -1,10 +1,12 @@
 """One slot has one writer; whatever nobody can know stops it; what is damaged is not written on."""
 
 import asyncio
+import threading
 from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
 from certs.errors import CertsError
 from certs.log_keys import LogSigner
@@ -139,6 +141,59 @@ async def test_a_lost_connection_stops_the_slot_and_whoever_waits_is_told(
     assert len(await record_log.leaves(0)) == 1
 
 
+async def test_a_connection_lost_while_nothing_is_written_stops_the_slot_at_once(
+    record_log: RecordLog, dsns: Dsns
+) -> None:
+    stopped_before = REGISTRY.get_sample_value("sekisho_record_slots_stopped_total")
+    async with record_log.writer() as writer:
+        (kept,) = await writer.append([a_draft(Mark(mark="kept"))], source="a")
+
+        await _as_superuser(
+            dsns,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'sekisho-writer' AND datname = current_database()",
+        )
+        async with asyncio.timeout(5):
+            await writer.wait_stopped()
+        with pytest.raises(SlotStoppedError):
+            await writer.append([a_draft()], source="a")
+
+    assert isinstance(kept, Recorded)
+    assert len(await record_log.leaves(0)) == 2
+    # Nobody's result is unknown: there is nothing to find out.
+    assert REGISTRY.get_sample_value("sekisho_record_slots_stopped_total") == stopped_before
+
+
+async def test_a_connection_lost_while_a_batch_is_signed_takes_its_answers_from_nobody(
+    record_log: RecordLog, dsns: Dsns
+) -> None:
+    signer = _SlowSigner(record_log.signer)
+    async with record_writer(
+        database=record_log.database,
+        network=NETWORK,
+        organisation=ORGANISATION,
+        signer=signer,
+        keys=record_log.keys,
+        clock=record_log.clock,
+    ) as writer:
+        append = asyncio.create_task(writer.append([a_draft()], source="a"))
+        await asyncio.to_thread(signer.is_asked.wait, 5)
+        await _as_superuser(
+            dsns,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'sekisho-writer' AND datname = current_database()",
+        )
+        async with asyncio.timeout(5):
+            await writer.wait_stopped()
+        is_early = append.done()
+        signer.may_sign.set()
+
+        (outcome,) = await append
+
+    assert not is_early
+    assert isinstance(outcome, Recorded)
+
+
 async def test_a_warning_at_commit_stops_the_slot(record_log: RecordLog, dsns: Dsns) -> None:
     owner = await asyncpg.connect(dsns.owner)
     await owner.execute(_RELOAD)
@@ -215,6 +270,24 @@ async def test_a_deadlock_is_tried_again(record_log: RecordLog, dsns: Dsns) -> N
         outcomes = await append
 
     assert [type(outcome).__name__ for outcome in outcomes] == ["EffectRefusedError", "Recorded"]
+
+
+class _SlowSigner:
+    """A key that signs when it is let."""
+
+    def __init__(self, signer: LogSigner) -> None:
+        self.public = signer.public
+        self._signer = signer
+        self.is_asked = threading.Event()
+        self.may_sign = threading.Event()
+
+    def sign_ed25519(self, message: bytes) -> bytes:
+        self.is_asked.set()
+        self.may_sign.wait(5)
+        return self._signer.sign_ed25519(message)
+
+    def sign_mldsa44(self, message: bytes) -> bytes:
+        return self._signer.sign_mldsa44(message)
 
 
 class _BrokenSigner:
