@@ -39,6 +39,7 @@ UPKEEP_S: Final = 600.0
 class Backoffice:
     """What the gateway role serves its own back office with."""
 
+    events: SecurityEvents
     listener: ListenerSpec
     tasks: tuple[BackgroundTask, ...]
     commands: dict[str, Command]
@@ -72,6 +73,7 @@ def make_backoffice(worker: WorkerContext, context: Context, *, inquire: Inquire
         wait_s_max=worker.settings.policies.wait_s_max,
     )
     return Backoffice(
+        events=events,
         listener=ListenerSpec(
             name=LISTENER,
             application=app.build(

@@ -113,7 +113,7 @@ def _role(
         tasks=(*tasks, slot_task(context)),
         commands=export_command(context),
         not_ready=not_ready,
-        drain=services.events.turn,
+        drain=services.events.close,
         close=stack.aclose,
     )
 

@@ -158,12 +158,15 @@ def _role(
     poll: DirectoryPoll,
     stack: AsyncExitStack,
 ) -> RoleApp:
+    backoffice = make_backoffice(worker, context, inquire=flows.inquire)
+    staff = make_staff(worker, context, release=flows.release)
+
     async def drain() -> None:
+        for events in (flows.events, backoffice.events, staff.events):
+            await events.close()
         await flows.continuations.close()
         await flows.outcomes.close()
 
-    backoffice = make_backoffice(worker, context, inquire=flows.inquire)
-    staff = make_staff(worker, context, release=flows.release)
     return RoleApp(
         listeners=(*_listeners(worker, context, flows), backoffice.listener, staff.listener),
         tasks=(*_tasks(worker, context, flows, poll), *backoffice.tasks, *staff.tasks),

@@ -38,6 +38,7 @@ class StaffZone:
     """What the gateway role serves its own people with."""
 
     services: StaffServices
+    events: SecurityEvents
     listener: ListenerSpec
     tasks: tuple[BackgroundTask, ...]
     commands: Mapping[str, Command]
@@ -67,6 +68,7 @@ def make_staff(worker: WorkerContext, context: Context, *, release: Release) -> 
     )
     return StaffZone(
         services=services,
+        events=events,
         listener=ListenerSpec(
             name=LISTENER,
             application=app.build(

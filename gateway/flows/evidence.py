@@ -4,17 +4,23 @@ A request whose TLS organisation and statement verified and which is refused all
 entry of its own. Anything else is counted, and folded into one entry per peer, kind and minute.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from codes.canonical import b64, instant
 from gateway import metrics
+from gateway.errors import SekishoError
 from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, Recorded, SearchColumns
 from gateway.flows.statements import Statement
 from gateway.records.kinds import Inquiry
+
+log = structlog.get_logger()
 
 SOURCE: Final = "security-events"
 KINDS_MAX: Final = 1024
@@ -78,6 +84,7 @@ class SecurityEvents:
         self._listener = listener
         self._counts: Counter[tuple[str, str]] = Counter()
         self._since = context.clock.now()
+        self._turning = asyncio.Lock()
 
     def note(self, peer: str, kind: str) -> None:
         """Count one event; `kind` is a reason slug, never anything a stranger wrote."""
@@ -89,6 +96,17 @@ class SecurityEvents:
 
     async def turn(self) -> None:
         """Record the last minute: one entry for each peer and kind, none for a quiet one."""
+        async with self._turning:
+            await self._record()
+
+    async def close(self) -> None:
+        """Record what this minute has seen so far: whoever drains has no next one."""
+        try:
+            await self.turn()
+        except SekishoError as error:
+            log.warning("security_events_lost", count=self._counts.total(), problem=error.problem)
+
+    async def _record(self) -> None:
         now = self._context.clock.now()
         counts, self._counts = self._counts, Counter()
         since, self._since = self._since, now
