@@ -79,6 +79,9 @@ LANE_SECONDS: Final = Histogram(
 LANE_WAITING: Final = Gauge(
     "sekisho_lane_waiting_items", "Items waiting in a lane.", ["peer"], multiprocess_mode="livesum"
 )
+NOTICES_SET_ASIDE: Final = Counter(
+    "sekisho_notices_set_aside", "Notices that could not be recorded and wait for an operator."
+)
 OUTBOX_WAITING: Final = Gauge(
     "sekisho_outbox_waiting_rows",
     "Messages stored and not yet acknowledged.",

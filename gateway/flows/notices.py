@@ -10,8 +10,10 @@ from typing import Final
 import msgspec
 import structlog
 
+from certs.errors import CertsError
 from codes.canonical import parse_instant, tokyo_day
 from codes.errors import CodesError
+from gateway import metrics
 from gateway.errors import InvalidBodyError, SekishoError
 from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns
@@ -30,6 +32,7 @@ COLUMN: Final = "notice"
 GRACE: Final = timedelta(minutes=1)
 BATCH: Final = 256
 SOURCE: Final = "notices"
+UNREADABLE: Final = "not-a-notice"
 
 
 class KeptNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,14 +102,37 @@ class Notices:
     async def _record(self, rows: list[NoticeRow], kind: str) -> None:
         if not rows:
             return
-        outcomes = await self._context.writer.append(
-            [self._draft(row, kind) for row in rows], source=SOURCE
-        )
-        for outcome in outcomes:
+        drafts, broken = self._drafts(rows, kind)
+        if broken:
+            await self._set_aside(broken)
+        if not drafts:
+            return
+        for outcome in await self._context.writer.append(drafts, source=SOURCE):
             # Refused: the permit came meanwhile, or another worker was faster.
             if not isinstance(outcome, Recorded | EffectRefusedError):
                 raise outcome
-        log.info("notices_recorded", kind=kind, count=len(rows))
+        log.info("notices_recorded", kind=kind, count=len(drafts))
+
+    def _drafts(self, rows: list[NoticeRow], kind: str) -> tuple[list[Draft], dict[str, str]]:
+        """Return what can be recorded, and by permit id why the rest cannot."""
+        drafts: list[Draft] = []
+        broken: dict[str, str] = {}
+        for row in rows:
+            try:
+                drafts.append(self._draft(row, kind))
+            except CertsError as error:
+                broken[row.permit_id] = error.reason
+            except msgspec.DecodeError:
+                broken[row.permit_id] = UNREADABLE
+        return drafts, broken
+
+    async def _set_aside(self, broken: dict[str, str]) -> None:
+        """Let what cannot be read hold up nobody; the row stays for an operator to look at."""
+        async with self._context.database.read() as connection:
+            aside = await notices.set_aside(connection, list(broken))
+        metrics.NOTICES_SET_ASIDE.inc(len(aside))
+        for permit_id in aside:
+            log.error("notice_set_aside", permit_id=permit_id, reason=broken[permit_id])
 
     def _draft(self, row: NoticeRow, kind: str) -> Draft:
         raw = self._context.vault.open(TABLE, COLUMN, row.key_year, row.permit_id, row.notice_box)

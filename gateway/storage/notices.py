@@ -88,7 +88,7 @@ async def drop_met(connection: Connection, *, expired_before: datetime) -> None:
 
 _UNMET: Final[LiteralString] = """
     SELECT permit_id, inquirer, token_expires, request_expires, requested_at, key_year, notice_box
-      FROM notices WHERE state = 'told' AND token_expires <= $1
+      FROM notices WHERE state = 'told' AND token_expires <= $1 AND set_aside_at IS NULL
      ORDER BY token_expires LIMIT $2
 """
 
@@ -100,7 +100,7 @@ async def unmet(connection: Connection, *, expired_before: datetime, limit: int)
 
 _EXPIRED: Final[LiteralString] = """
     SELECT permit_id, inquirer, token_expires, request_expires, requested_at, key_year, notice_box
-      FROM notices WHERE state = 'notified' AND request_expires <= $1
+      FROM notices WHERE state = 'notified' AND request_expires <= $1 AND set_aside_at IS NULL
      ORDER BY request_expires LIMIT $2
 """
 
@@ -108,6 +108,19 @@ _EXPIRED: Final[LiteralString] = """
 async def expired(connection: Connection, *, now: datetime, limit: int) -> list[NoticeRow]:
     """Return notices whose request has expired."""
     return [_row(row) for row in await connection.fetch(_EXPIRED, now, limit)]
+
+
+_SET_ASIDE: Final[LiteralString] = """
+    UPDATE notices SET set_aside_at = now()
+     WHERE permit_id = ANY ($1::text[]) AND set_aside_at IS NULL
+    RETURNING permit_id
+"""
+
+
+async def set_aside(connection: Connection, permit_ids: Sequence[str]) -> list[str]:
+    """Keep notices out of the way until an operator has looked; returns which were not before."""
+    rows = await connection.fetch(_SET_ASIDE, list(permit_ids))
+    return [row["permit_id"] for row in rows]
 
 
 def _row(row: Any) -> NoticeRow:  # noqa: ANN401 - a driver's record, read by column name

@@ -55,7 +55,9 @@ CREATE TABLE notices (
     request_expires timestamptz NOT NULL,
     requested_at    timestamptz NOT NULL,
     key_year        integer     NOT NULL,
-    notice_box      bytea       NOT NULL
+    notice_box      bytea       NOT NULL,
+    -- Its box does not open: it waits for an operator, and the others do not wait for it.
+    set_aside_at    timestamptz
 );
 CREATE INDEX notices_due ON notices (state, token_expires);
 GRANT SELECT, INSERT, UPDATE, DELETE ON notices TO sekisho_app;

@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 import msgspec
+from structlog.testing import capture_logs
 
 from gateway.demo import cast
 from gateway.flows.notices import Notices
@@ -102,6 +103,42 @@ async def test_a_request_that_expired_unasked_lapses_once(scene: Scene, rogue: R
     assert await kept(scene, permit_id) is None
 
 
+async def test_a_notice_that_does_not_open_is_set_aside_and_holds_up_no_other(
+    scene: Scene, rogue: Rogue
+) -> None:
+    broken, whole = [(await rogue.permitted()).permit_id for _ in range(2)]
+    await scene.tell_notices()
+    due = await expiry(scene, broken) + timedelta(minutes=2)
+    async with scene.city.context.database.read() as connection:
+        box = await connection.fetchval(
+            "UPDATE notices AS n SET notice_box = o.notice_box || '\\x00'::bytea FROM notices AS o"
+            " WHERE n.permit_id = $1 AND o.permit_id = $1 RETURNING o.notice_box",
+            broken,
+        )
+
+    with capture_logs() as lines:
+        await turn(scene, due)
+        await turn(scene, due)
+    aside = [await entries(scene, one) for one in (broken, whole)], await kept(scene, broken)
+    async with scene.city.context.database.read() as connection:
+        await connection.execute(
+            "UPDATE notices SET notice_box = $2 WHERE permit_id = $1", broken, box
+        )
+    await turn(scene, due)  # nobody looks at it before an operator has
+    still = await entries(scene, broken)
+    async with scene.city.context.database.read() as connection:
+        await connection.execute(
+            "UPDATE notices SET set_aside_at = NULL WHERE permit_id = $1", broken
+        )
+    await turn(scene, due)
+
+    assert (*aside, still) == ([[0, 0], [1, 0]], "told", [0, 0])
+    assert [
+        (line["permit_id"], line["reason"]) for line in lines if line["event"] == "notice_set_aside"
+    ] == [(broken, "box-does-not-open")]
+    assert await entries(scene, broken) == [1, 0]
+
+
 async def test_a_permit_that_comes_with_a_new_token_after_it_was_notified_does_not_lapse(
     scene: Scene, rogue: Rogue
 ) -> None:
@@ -129,7 +166,7 @@ async def test_a_notice_kept_at_the_moment_its_permit_was_used_says_nothing(
         assert row is not None
         # As if whoever kept it had looked for the answer just before that was committed.
         await connection.execute(
-            "INSERT INTO notices VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", *row.values()
+            "INSERT INTO notices VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", *row.values()
         )
 
     await turn(scene, row["token_expires"] + timedelta(minutes=2))
