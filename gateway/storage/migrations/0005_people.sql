@@ -40,8 +40,9 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (client_id, idempotency_key)
 );
 CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
-GRANT SELECT, INSERT, DELETE ON idempotency_keys TO sekisho_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO sekisho_app;
 
+-- A key past its term stands for nothing any more, also before it is swept.
 CREATE FUNCTION effect_idempotency_kept(rows jsonb) RETURNS SETOF integer
 LANGUAGE sql VOLATILE AS $$
     WITH wanted AS (
@@ -52,10 +53,14 @@ LANGUAGE sql VOLATILE AS $$
                )) WITH ORDINALITY
                AS w(client_id, idempotency_key, digest, inquiry_id, expires_at, place)
     ), stored AS (
-        INSERT INTO idempotency_keys (client_id, idempotency_key, digest, inquiry_id, expires_at)
+        INSERT INTO idempotency_keys AS k
+               (client_id, idempotency_key, digest, inquiry_id, expires_at)
         SELECT client_id, idempotency_key, decode(digest, 'base64'), inquiry_id, expires_at
           FROM wanted
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (client_id, idempotency_key) DO UPDATE
+           SET digest = EXCLUDED.digest, inquiry_id = EXCLUDED.inquiry_id,
+               expires_at = EXCLUDED.expires_at
+         WHERE k.expires_at <= now()
         RETURNING client_id, idempotency_key
     )
     SELECT position FROM wanted JOIN stored USING (client_id, idempotency_key)

@@ -173,6 +173,52 @@ async def test_an_idempotency_key_ends_after_its_days(scene: Scene) -> None:
     assert again != first
 
 
+async def expire_key(scene: Scene, key: str) -> None:
+    async with scene.union.context.database.read() as connection:
+        await connection.execute(
+            "UPDATE idempotency_keys SET expires_at = now() WHERE idempotency_key = $1", key
+        )
+
+
+async def test_an_idempotency_key_past_its_days_begins_anew_before_it_is_swept(
+    scene: Scene,
+) -> None:
+    order = await scene.order()
+    first = await scene.asked(order=await keyed(order, "expired"))
+    await scene.answered(first)
+    await expire_key(scene, "expired")
+    other = await keyed(order, "expired", bytes([1]) * 32)
+
+    second = await scene.asked(order=other)
+    again = await scene.asked(order=other)
+    await scene.answered(second)
+
+    assert second != first
+    assert again == second
+    with pytest.raises(IdempotencyMismatchError):
+        await scene.asked(order=await keyed(order, "expired"))
+
+
+async def test_a_key_past_its_days_at_two_workers_at_once_begins_one_inquiry(scene: Scene) -> None:
+    order = await keyed(await scene.order(), "expired twice")
+    await scene.answered(await scene.asked(order=order))
+    await expire_key(scene, "expired twice")
+    before = await scene.total(cast.GUNMA_UNION, "inquiry")
+
+    async with scene.another_worker(cast.GUNMA_UNION) as other:
+        async with scene.gate_held(cast.GUNMA_UNION, until_waiting=2):
+            asked = [
+                asyncio.create_task(scene.asked(by=one, order=order))
+                for one in (scene.union, other)
+            ]
+        first, second = await asyncio.gather(*asked)
+        await other.flows.inquire.wait(first, 20)
+    await scene.answered(first)
+
+    assert first == second
+    assert await scene.total(cast.GUNMA_UNION, "inquiry") == before + 1
+
+
 async def test_a_key_used_at_two_workers_at_once_begins_one_inquiry(scene: Scene) -> None:
     order = await keyed(await scene.order(), "twice")
     before = await scene.total(cast.GUNMA_UNION, "inquiry")
