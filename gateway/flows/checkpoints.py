@@ -1,7 +1,6 @@
 """How far our log has grown, for those who have something of it in hand (PROTOCOL §5)."""
 
 import hashlib
-from typing import Final
 
 from certs.errors import CertsError
 from gateway.errors import NotFoundError
@@ -10,10 +9,6 @@ from gateway.flows.trust import CORE
 from gateway.records.note import log_origin
 from gateway.storage.checkpoints import holds_statement
 
-REFUSED_S: Final = 60.0
-"""For so long a stranger to a slot stays one: looking through the whole log is not cheap."""
-REFUSED_MAX: Final = 4096
-
 
 class Checkpoints:
     """Checkpoints of this gateway's slots, for peers and witnesses."""
@@ -21,7 +16,6 @@ class Checkpoints:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._holders: set[tuple[int, str]] = set()
-        self._strangers: dict[tuple[int, str], float] = {}
 
     async def note(self, origin_hash: str, sender: str) -> str:
         """Return the newest signed checkpoint of the slot whose origin has this hex SHA-256.
@@ -45,17 +39,10 @@ class Checkpoints:
     async def _may_see(self, slot: int, sender: str) -> bool:
         if sender == CORE or sender in self._witnesses() or (slot, sender) in self._holders:
             return True
-        now = self._context.clock.monotonic()
-        if self._strangers.get((slot, sender), 0.0) > now:
-            return False
         async with self._context.database.read() as connection:
             is_holder = await holds_statement(connection, slot, sender)
         if is_holder:
             self._holders.add((slot, sender))
-        else:
-            if len(self._strangers) >= REFUSED_MAX:
-                self._strangers.clear()
-            self._strangers[slot, sender] = now + REFUSED_S
         return is_holder
 
     def _witnesses(self) -> frozenset[str]:

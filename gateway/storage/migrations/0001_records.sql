@@ -68,6 +68,10 @@ CREATE INDEX log_entries_subject ON log_entries (subject, time, slot, index)
 CREATE INDEX log_entries_staff ON log_entries (staff, time, slot, index) WHERE staff IS NOT NULL;
 CREATE INDEX log_entries_system ON log_entries (system, time, slot, index)
     WHERE system IS NOT NULL;
+-- Who was given a statement of a slot: asked by peers who were not, so it must not be a scan.
+CREATE INDEX log_entries_holders ON log_entries (counterparty, slot)
+    WHERE kind IN ('inquiry', 'permit', 'provision', 'delivery', 'receipt', 'refusal',
+                   'correction');
 
 -- Full tiles only. The root stays when the hashes of an erased month go (tlog-tiles, Pruning).
 CREATE TABLE log_tiles (
