@@ -11,7 +11,7 @@ from typing import Final
 
 from certs.errors import CertsError
 from certs.keystore import KeyStore, MasterKey
-from gateway.errors import ConfigurationError, SekishoError
+from gateway.errors import ConfigurationError, SekishoError, UnavailableError
 from gateway.logs import get_logger
 from gateway.metrics import forget_other_runs
 from gateway.settings import Settings
@@ -119,6 +119,9 @@ async def _keep_running(server: EmbeddedPostgres, ending: asyncio.Event) -> None
                 await asyncio.to_thread(server.start)
             except SekishoError as error:
                 log.error("database_not_back", problem=error.problem)  # noqa: TRY400 - it says why
+            except OSError:
+                # No memory, no disk, no process: that may pass, too.
+                log.exception("database_not_back", problem=UnavailableError.problem)
             else:
                 log.warning("database_back")
         with suppress(TimeoutError):

@@ -96,7 +96,9 @@ class EmbeddedPostgres:
         self._owner_lock = -1
         self._server: subprocess.Popen[bytes] | None = None
         self._socket: Path | None = None
+        self._install: Path | None = None
         self._borrowed: list[Path] = []
+        self._has_served = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -131,6 +133,9 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Make the cluster if there is none, and serve it; also after a crash or a kill.
 
+        Until `stop` it is always at the same address: others hold its DSN, and a start that
+        fails may be tried again.
+
         Raises:
             ConfigurationError: the folder is in use, of another version, or another user's.
             UnavailableError: the server did not come up.
@@ -145,22 +150,30 @@ class EmbeddedPostgres:
             self._launch()
             self._wait_until_ready()
         except BaseException:
-            self.stop()
+            if self._has_served:
+                self._end_server()
+            else:
+                self.stop()
             raise
+        self._has_served = True
 
     def stop(self) -> None:
         """End the server after its transactions in progress are rolled back; give the folder up."""
-        if self._server is not None:
-            _end(self._server)
-            self._server = None
+        self._end_server()
         for folder in self._borrowed:
             shutil.rmtree(folder, ignore_errors=True)
         self._borrowed.clear()
-        self._socket = None
+        self._socket = self._install = None
+        self._has_served = False
         if self._owner_lock >= 0:
             os.close(self._owner_lock)
             self._owner_lock = -1
             atexit.unregister(self.stop)
+
+    def _end_server(self) -> None:
+        if self._server is not None:
+            _end(self._server)
+            self._server = None
 
     def _lock_server(self) -> int:
         """Hold what every process of a server inherits: whoever gets it knows that none is left."""
@@ -177,9 +190,10 @@ class EmbeddedPostgres:
 
     def _launch(self) -> None:
         user = choose_user(self._cluster)
-        install = find_install(user, self._reachable_folder(user))
+        if self._install is None:
+            self._install = find_install(user, self._reachable_folder(user))
         if not self._cluster.exists():
-            self._make_cluster(user, install)
+            self._make_cluster(user, self._install)
         _check_version(self._cluster)
         left_behind = _pid_file(self._cluster)
         if self._socket is None:
@@ -195,7 +209,7 @@ class EmbeddedPostgres:
         ):
             self._forget_predecessor(left_behind)
             self._server = subprocess.Popen(  # noqa: S603  # our own program and settings
-                [install / "bin" / "postgres", "-D", path, *arguments],
+                [self._install / "bin" / "postgres", "-D", path, *arguments],
                 pass_fds=(server_lock, *descriptors),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from certs.keystore import KeyStore, MasterKey
 from gateway.app.control import ControlReply, call_control
 from gateway.app.control_server import ControlServer
-from gateway.app.foundation import laid_foundation, open_keys
+from gateway.app.foundation import _keep_running, laid_foundation, open_keys
 from gateway.errors import ConfigurationError, UnavailableError
 from gateway.settings import Settings, load_settings
 from gateway.storage.database import Database
@@ -156,3 +159,27 @@ async def test_a_database_that_is_not_there_is_said_so(
     with pytest.raises(UnavailableError, match="InvalidCatalogNameError"):
         async with laid_foundation(settings, metrics_dir=tmp_path / "metrics"):
             pass
+
+
+async def test_a_database_that_does_not_come_back_at_first_is_tried_again(tmp_path: Path) -> None:
+    server, ending = EmbeddedPostgres(tmp_path / "postgres", is_durable=False), asyncio.Event()
+    await asyncio.to_thread(server.start)
+    version = tmp_path / "postgres" / "cluster" / "PG_VERSION"
+    hidden = version.with_name("hidden")
+    with capture_logs() as lines:
+        keeping = asyncio.create_task(_keep_running(server, ending))
+        version.rename(hidden)  # an error of the system, and none of ours
+        os.kill(server.pid, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while not any(line["event"] == "database_not_back" for line in lines):
+                await asyncio.sleep(0.01)
+        hidden.rename(version)
+        async with asyncio.timeout(10):
+            while not any(line["event"] == "database_back" for line in lines):
+                await asyncio.sleep(0.01)
+    ending.set()
+    await keeping
+    is_back = server.is_running
+    await asyncio.to_thread(server.stop)
+
+    assert is_back

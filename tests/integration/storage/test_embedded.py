@@ -205,6 +205,50 @@ def test_a_long_path_gets_its_socket_elsewhere(folder: Path) -> None:
     assert not socket.exists()
 
 
+def test_a_server_that_fails_to_come_back_once_is_later_back_at_the_same_address(
+    folder: Path,
+) -> None:
+    deep = folder / ("x" * 60) / ("y" * 60)  # the socket, and for root the programs, are elsewhere
+    extra = deep / "cluster" / "postgresql.auto.conf"
+    with EmbeddedPostgres(deep, is_durable=False) as server:
+        _ask(server, "CREATE TABLE kept AS SELECT 7 AS number")
+        address, sound, borrowed = server.dsn(), extra.read_text(), list(server._borrowed)
+        os.kill(server.pid, signal.SIGKILL)
+        while server.is_running:
+            pass
+        extra.write_text("this is no setting")
+        for _ in range(2):
+            with pytest.raises(UnavailableError):
+                server.start()
+        failed = server.dsn(), server._borrowed
+        with pytest.raises(ConfigurationError, match="in use by another process"):
+            EmbeddedPostgres(deep).start()
+        extra.write_text(sound)
+
+        server.start()
+
+        assert failed == (address, borrowed)
+        assert server.dsn() == address
+        assert _ask(server, "SELECT number FROM kept") == 7
+    assert not any(path.exists() for path in borrowed)
+
+
+def test_a_server_that_never_came_up_gives_everything_back(folder: Path) -> None:
+    with EmbeddedPostgres(folder, is_durable=False):
+        pass
+    extra = folder / "cluster" / "postgresql.auto.conf"
+    sound = extra.read_text()
+    extra.write_text("this is no setting")
+    server = EmbeddedPostgres(folder, is_durable=False)
+
+    with pytest.raises(UnavailableError):
+        server.start()
+    extra.write_text(sound)
+
+    with EmbeddedPostgres(folder, is_durable=False) as other:
+        assert _ask(other, "SELECT 1") == 1
+
+
 def test_the_log_tells_nobody_s_data(server: EmbeddedPostgres, folder: Path) -> None:
     _ask(server, "CREATE TABLE once (number text UNIQUE)")
     for _ in range(2):
