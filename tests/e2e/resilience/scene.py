@@ -227,6 +227,12 @@ class Scene:
             return self.network.core_database
         return self.network.gateway(name).context.database
 
+    async def all_told(self) -> None:
+        """Return when no outcome of an earlier test is on its way from memory any more."""
+        for gateway in (self.union, self.city):
+            while tasks := list(gateway.flows.outcomes._tasks):
+                await asyncio.wait(tasks)
+
     async def tell_notices(self) -> None:
         """Let the core tell every notice that is waiting."""
         codes = self.core.permits._codes

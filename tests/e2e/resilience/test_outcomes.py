@@ -60,6 +60,7 @@ async def test_the_row_of_a_worker_that_died_before_it_told_is_told_by_another(
 
 
 async def test_a_row_told_twice_is_taken_once(scene: Scene) -> None:
+    await scene.all_told()
     async with road(scene.network, scene.union.context, to=cast.CORE) as way:
         way.next(OUTCOMES, Fate.LOSE_ANSWER)
         view = await scene.answered(await scene.asked())
@@ -76,6 +77,7 @@ async def test_a_row_told_twice_is_taken_once(scene: Scene) -> None:
 
 async def test_an_answer_whose_receipt_is_with_the_core_is_kept_no_longer(scene: Scene) -> None:
     """The provider hears of the receipt when it tells later than the inquirer did."""
+    await scene.all_told()
     async with road(scene.network, scene.city.context, to=cast.CORE) as way:
         way.next(OUTCOMES, Fate.REFUSE)
         view = await scene.answered(await scene.asked())
