@@ -191,6 +191,7 @@ async def test_an_inquirer_with_an_older_allow_list_is_refused_by_the_core(night
 
 async def test_nobody_is_led_back_to_an_older_directory(night: Night) -> None:
     night.before()
+    await looked(night)  # whatever an earlier test published
     trust = night.network.gateway(cast.NAGAOKA).context.trust
     older = trust.directory
     await published(night, DirectoryChanges())
