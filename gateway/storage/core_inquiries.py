@@ -100,13 +100,13 @@ class Found:
 
 
 # One query for all items of a message: known answers, whether the provider holds a code, and
-# whom the inquirer asked about the person already. The limit keeps each look-up a look into the
-# index: a plan made when the day was young would join the whole day.
+# whom the inquirer asked about the person already. Written so that each look-up is a look into the
+# index: a join or EXISTS may read the whole day instead, by a plan made when the day was young.
 _GATHER: Final[LiteralString] = """
     SELECT i.inquiry_day, i.inquirer, i.leaf, i.entry_id, i.provider, i.requested_at, i.reason,
            i.permit_id, i.person, i.subject_p, i.salt_p, i.token_expires, i.request_expires,
-           EXISTS (SELECT FROM core_holders AS h
-                    WHERE h.person = a.person AND h.organisation = a.provider) AS has_code,
+           (SELECT true FROM core_holders AS h
+             WHERE h.person = a.person AND h.organisation = a.provider) IS NOT NULL AS has_code,
            ARRAY(SELECT c.provider FROM core_contacts AS c
                   WHERE c.day = $6 AND c.inquirer = $1 AND c.person = a.person) AS contacts
       FROM unnest($2::date[], $3::bytea[], $4::text[], $5::bytea[]) WITH ORDINALITY
