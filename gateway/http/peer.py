@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway.errors import NotAuthenticatedError
 
 _URI: Final = "URI"
+_KNOWN_MAX: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class PeerCertificate:
 def peer_certificate(request: web.Request) -> PeerCertificate:
     """Return the client certificate of this request, or raise NotAuthenticatedError.
 
-    Made anew for every request: what a certificate may do can end while a connection lives.
+    Only what the certificate says is remembered; what it may do can end while a connection lives,
+    and is asked for every request.
     """
     transport = request.transport
     tls = None if transport is None else transport.get_extra_info("ssl_object")
@@ -33,7 +35,16 @@ def peer_certificate(request: web.Request) -> PeerCertificate:
     der = tls.getpeercert(binary_form=True)
     if der is None:
         raise NotAuthenticatedError("no client certificate")
-    return PeerCertificate(sha256=hashlib.sha256(der).hexdigest(), der=der, uris=_uris(tls))
+    found = _known.get(der)
+    if found is None:
+        if len(_known) >= _KNOWN_MAX:
+            _known.clear()
+        sha256 = hashlib.sha256(der).hexdigest()
+        found = _known[der] = PeerCertificate(sha256=sha256, der=der, uris=_uris(tls))
+    return found
+
+
+_known: Final[dict[bytes, PeerCertificate]] = {}
 
 
 def _uris(tls: ssl.SSLObject) -> tuple[str, ...]:
