@@ -195,7 +195,8 @@ def _tasks(
 ) -> tuple[BackgroundTask, ...]:
     async def turn_days() -> None:
         async with context.database.read() as connection:
-            await days.turn(connection, days.ANSWERS)
+            for table in days.ANSWERS:
+                await days.turn(connection, table)
 
     expiry = ExpiryJob(worker.settings.network.keys_dir, context.trust)
     inquiries = InquiryJob(context, flows.continuations)

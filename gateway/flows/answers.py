@@ -139,17 +139,19 @@ class Answers:
                 leaf=matter.leaf,
                 permit_id=matter.permit_id,
             )
+        number, sealed = (item.n, item.ct) if item is not None else (None, None)
         effects: list[Effect] = [
             PermitUsed(
                 day=matter.day,
                 permit_id=matter.permit_id,
                 inquirer=matter.inquirer,
+                inquiry_day=matter.inquiry_day,
                 inquiry_leaf=matter.leaf,
                 outcome=outcome,
                 entry_id=entry_id,
                 message_key=header,
-                number=item.n if item is not None else None,
-                sealed=item.ct if item is not None else None,
+                number=number,
+                sealed=sealed,
             ),
             checkpoint_kept(presented.statement),
             self._outcomes.row(matter.permit_id, entry_id),
@@ -166,11 +168,7 @@ class Answers:
             gate_version=gate_version,
         )
         return Answer(
-            outcome=outcome,
-            draft=draft,
-            message_key=header,
-            number=item.n if item is not None else None,
-            sealed=item.ct if item is not None else None,
+            outcome=outcome, draft=draft, message_key=header, number=number, sealed=sealed
         )
 
     def _members(self, decided: Decided, outcome: str) -> dict[str, object]:

@@ -22,6 +22,8 @@ from gateway.wire.network import ProvisionAsked
 TOKENS_KEPT: Final = 512
 REQUEST_LIFE_MAX: Final = timedelta(days=30)
 """How long any core may let a request live (PROTOCOL §3)."""
+INQUIRY_AGE_MAX: Final = timedelta(days=8)
+"""How old an inquiry may be when its request begins: seven days at a core, and one for clocks."""
 CLOCK_LEEWAY: Final = timedelta(seconds=30)
 
 
@@ -69,6 +71,11 @@ class Matter:
     def day(self) -> date:
         """Return the day (Tokyo) the request expires: the permit's use is kept under it."""
         return tokyo_day(parse_instant(self.permit.request_expires))
+
+    @property
+    def inquiry_day(self) -> date:
+        """Return the day (Tokyo) of the inquiry's entry: that it was answered is kept under it."""
+        return tokyo_day(parse_instant(self.inquiry.time))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +180,7 @@ def require_current(presented: Presented, trust: Trust, now: datetime) -> None:
         raise PermitExpiredError("token: expired") from None
     if now >= parse_instant(presented.matter.permit.request_expires):
         raise PermitExpiredError("request: expired")
-    _require_request_life(presented.matter.permit, now)
+    _require_request_life(presented.matter, now)
     if is_behind(presented, trust):
         raise DirectoryBehindError("directory: older than the token's")
     directory, token = trust.directory, presented.token
@@ -191,11 +198,12 @@ def is_behind(presented: Presented, trust: Trust) -> bool:
     return presented.token.directory_version > trust.directory.version
 
 
-def _require_request_life(permit: Permit, now: datetime) -> None:
-    """The use of a permit is kept by the day its request expires: no core chooses it freely."""
-    requested = parse_instant(permit.requested_at)
-    lives = parse_instant(permit.request_expires) - requested
-    if requested > now + CLOCK_LEEWAY or lives > REQUEST_LIFE_MAX:
+def _require_request_life(matter: Matter, now: datetime) -> None:
+    """The use of a permit is kept by days: no core chooses them freely."""
+    requested = parse_instant(matter.permit.requested_at)
+    lives = parse_instant(matter.permit.request_expires) - requested
+    waited = requested - parse_instant(matter.inquiry.time)
+    if requested > now + CLOCK_LEEWAY or lives > REQUEST_LIFE_MAX or waited > INQUIRY_AGE_MAX:
         raise PermitRefusedError("request: later or longer than any", reason="request-life")
 
 

@@ -273,7 +273,12 @@ class Provide:
                 results[place] = outcome
         if raced:
             # Two workers with one permit: whoever was second answers what the first recorded.
-            results.update(await self._known(sender, raced))
+            known = await self._known(sender, raced)
+            for place in raced.keys() - known.keys():
+                # Not this permit: its inquiry was answered under another one (*Once*).
+                metrics.PROVISIONS.labels(outcome="replay").inc()
+                known[place] = PermitUsedError("inquiry: answered under another permit")
+            results.update(known)
         return stale
 
     async def _reply(self, results: Sequence[_Result]) -> ProvisionsReply:

@@ -5,7 +5,7 @@ from typing import Final, LiteralString
 
 from gateway.storage.database import Connection
 
-ANSWERS: Final = "answers"
+ANSWERS: Final = ("answers", "answered_inquiries")
 ASSERTIONS: Final = "client_assertions"
 CORE: Final = ("core_inquiries", "core_contacts", "core_outcomes")
 

@@ -15,7 +15,9 @@ from gateway.storage.effects import Effect
 class PermitUsed(Effect):
     """The permit is used, and its answer kept, exactly when the provision is recorded.
 
-    `day` is the day (Tokyo) on which the request expires, as the signed permit says.
+    `day` is the day (Tokyo) on which the request expires, as the signed permit says;
+    `inquiry_day` that of the inquiry's own entry. Refused if the permit was used, or its inquiry
+    answered under another one.
     """
 
     KIND: ClassVar[str] = "permit_used"
@@ -24,6 +26,7 @@ class PermitUsed(Effect):
     day: date
     permit_id: str
     inquirer: str
+    inquiry_day: date
     inquiry_leaf: bytes
     outcome: str
     entry_id: str

@@ -48,6 +48,7 @@ FILLED = {
     },
     cast.NAGAOKA: {
         "answers": {"permit_id": HEX},
+        "answered_inquiries": {"leaf": HASH, "permit_id": UUID},
         "network_codes": {"subject": HASH, "code": HASH},
         "replicas": {"subject": HASH},
         "log_entries": LOG,

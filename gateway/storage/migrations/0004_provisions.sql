@@ -19,6 +19,16 @@ CREATE TABLE answers (
 ) PARTITION BY RANGE (day);
 GRANT SELECT, INSERT, UPDATE ON answers TO sekisho_app;
 
+-- One inquiry, one provision, under whichever permit it was first: no core gets two answers to one
+-- statement. The day (Tokyo) is that of the statement's own time, which nobody but its maker fixes.
+CREATE TABLE answered_inquiries (
+    day       date  NOT NULL,
+    leaf      bytea STORAGE PLAIN NOT NULL CHECK (octet_length(leaf) = 32),
+    permit_id uuid  NOT NULL,
+    PRIMARY KEY (day, leaf)
+) PARTITION BY RANGE (day);
+GRANT SELECT, INSERT ON answered_inquiries TO sekisho_app;
+
 CREATE TABLE holds (
     hold_id          text        PRIMARY KEY CHECK (hold_id ~ '^[0-9a-f]{32}$'),
     permit_id        text        NOT NULL UNIQUE,
@@ -62,25 +72,37 @@ CREATE TABLE notices (
 CREATE INDEX notices_due ON notices (state, token_expires);
 GRANT SELECT, INSERT, UPDATE, DELETE ON notices TO sekisho_app;
 
--- A permit never presented before is used by the entry that answers it; a second one drops out.
+-- A permit never presented before, for an inquiry never answered before, is used by the entry that
+-- answers it; a second one drops out. One that is known leaves nothing behind of its inquiry.
 CREATE FUNCTION effect_permit_used(rows jsonb) RETURNS SETOF integer
 LANGUAGE sql VOLATILE AS $$
     WITH wanted AS (
         SELECT w.*, (w.place - 1)::integer AS position
           FROM ROWS FROM (jsonb_to_recordset(rows) AS (
-                   day date, permit_id text, inquirer text, inquiry_leaf text, outcome text,
-                   entry_id text, message_key jsonb, number bigint, sealed text
+                   day date, permit_id text, inquirer text, inquiry_day date, inquiry_leaf text,
+                   outcome text, entry_id text, message_key jsonb, number bigint, sealed text
                )) WITH ORDINALITY
-               AS w(day, permit_id, inquirer, inquiry_leaf, outcome, entry_id, message_key,
-                    number, sealed, place)
+               AS w(day, permit_id, inquirer, inquiry_day, inquiry_leaf, outcome, entry_id,
+                    message_key, number, sealed, place)
     ), met AS (
         DELETE FROM notices AS n USING wanted AS w WHERE n.permit_id = w.permit_id
+    ), first AS (
+        INSERT INTO answered_inquiries (day, leaf, permit_id)
+        SELECT w.inquiry_day, decode(w.inquiry_leaf, 'base64'), w.permit_id::uuid
+          FROM wanted AS w
+          -- A probe each, however many there are: a join would read the whole day.
+          LEFT JOIN LATERAL (SELECT true AS is_there FROM answers AS a
+                              WHERE a.day = w.day AND a.permit_id = w.permit_id
+                              LIMIT 1) AS used ON true
+         WHERE used.is_there IS NULL
+        ON CONFLICT (day, leaf) DO NOTHING
+        RETURNING permit_id
     ), stored AS (
         INSERT INTO answers (day, permit_id, inquirer, inquiry_leaf, outcome, entry_id,
                              message_key, number, sealed)
-        SELECT day, permit_id, inquirer, decode(inquiry_leaf, 'base64'), outcome, entry_id,
-               message_key, number, decode(sealed, 'base64')
-          FROM wanted
+        SELECT w.day, w.permit_id, w.inquirer, decode(w.inquiry_leaf, 'base64'), w.outcome,
+               w.entry_id, w.message_key, w.number, decode(w.sealed, 'base64')
+          FROM wanted AS w JOIN first ON first.permit_id = w.permit_id::uuid
         ON CONFLICT (day, permit_id) DO NOTHING
         RETURNING permit_id
     )
@@ -207,7 +229,9 @@ END $$;
 REVOKE EXECUTE ON FUNCTION days_drop FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION days_drop TO sekisho_app;
 
--- A request lives 30 days at most, and its answer 8 days longer.
+-- A request lives 30 days at most, and its answer 8 days longer. It begins 8 days after its inquiry
+-- at most (`INQUIRY_AGE_MAX` in gateway/flows/presented.py): as old an inquiry may be answered today.
 INSERT INTO day_tables (name, day_column, zone, behind, ahead, kept)
-VALUES ('answers', 'day', 'Asia/Tokyo', 1, 32, 8);
-SELECT days_make('answers');
+VALUES ('answers', 'day', 'Asia/Tokyo', 1, 32, 8),
+       ('answered_inquiries', 'day', 'Asia/Tokyo', 39, 2, 40);
+SELECT days_make('answers'), days_make('answered_inquiries');

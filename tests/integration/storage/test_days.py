@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from codes.canonical import tokyo_day
+from gateway.flows.presented import INQUIRY_AGE_MAX, REQUEST_LIFE_MAX
 from gateway.storage import days
 from gateway.storage.database import Database
 from tests.conftest import Dsns
@@ -49,7 +50,8 @@ async def add(dsns: Dsns, table: str, column: str, *ago: int) -> None:
 @pytest.mark.parametrize(
     ("table", "behind", "ahead"),
     [
-        (days.ANSWERS, 1, 32),
+        ("answers", 1, 32),
+        ("answered_inquiries", 39, 2),
         (days.ASSERTIONS, 1, 7),
         *((table, 8, 2) for table in days.CORE),
     ],
@@ -71,7 +73,8 @@ async def test_the_days_that_may_be_asked_for_are_made_and_making_them_again_doe
 @pytest.mark.parametrize(
     ("table", "column", "kept"),
     [
-        (days.ANSWERS, "day", 8),
+        ("answers", "day", 8),
+        ("answered_inquiries", "day", 40),
         (days.ASSERTIONS, "day", 1),
         ("core_contacts", "day", 8),
         ("core_inquiries", "inquiry_day", 80),
@@ -95,15 +98,15 @@ async def test_days_are_dropped_when_their_term_is_over_and_not_before(
 async def test_of_two_workers_one_drops_a_day_and_the_other_finds_it_gone(
     database: Database, dsns: Dsns
 ) -> None:
-    await add(dsns, days.ANSWERS, "day", 9)
+    await add(dsns, "answers", "day", 9)
     owner = await asyncpg.connect(dsns.owner)
     transaction = owner.transaction()
     await transaction.start()
-    await owner.execute("SELECT pg_advisory_xact_lock(3, hashtext($1))", days.ANSWERS)
+    await owner.execute("SELECT pg_advisory_xact_lock(3, hashtext($1))", "answers")
 
     async def drop() -> list[str]:
         async with database.read() as connection:
-            return list(await connection.fetchval("SELECT days_drop($1)", days.ANSWERS))
+            return list(await connection.fetchval("SELECT days_drop($1)", "answers"))
 
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         dropping = [group.create_task(drop()) for _ in range(2)]
@@ -112,7 +115,7 @@ async def test_of_two_workers_one_drops_a_day_and_the_other_finds_it_gone(
         await transaction.rollback()
     await owner.close()
 
-    assert sorted(task.result() for task in dropping) == [[], [name(days.ANSWERS, 9)]]
+    assert sorted(task.result() for task in dropping) == [[], [name("answers", 9)]]
 
 
 async def test_the_running_role_cannot_say_which_days_end(database: Database) -> None:
@@ -121,3 +124,7 @@ async def test_the_running_role_cannot_say_which_days_end(database: Database) ->
             await connection.execute("UPDATE day_tables SET kept = 0, behind = 0")
         with pytest.raises(asyncpg.NoDataFoundError):
             await connection.execute("SELECT days_drop('log_entries')")
+
+
+def test_an_answered_inquiry_is_known_as_long_as_any_request_for_it_lives() -> None:
+    assert timedelta(days=39) > REQUEST_LIFE_MAX + INQUIRY_AGE_MAX
