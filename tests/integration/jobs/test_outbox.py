@@ -166,7 +166,8 @@ async def test_what_is_never_taken_is_dropped_with_an_alarm(database: Database) 
 
     assert list(await left(database)) == ["2"]
     assert count("sekisho_outbox_dropped_rows_total", reason="refused") == before + 1
-    assert [(line["event"], line["log_level"], line["count"]) for line in lines] == [
+    told = [line for line in lines if line["event"].startswith("outbox_")]
+    assert [(line["event"], line["log_level"], line["count"]) for line in told] == [
         ("outbox_rows_refused", "error", 1)
     ]
 
@@ -185,7 +186,8 @@ async def test_what_nobody_took_in_its_time_is_given_up_with_an_alarm(database: 
     assert count("sekisho_outbox_dropped_rows_total", reason="lapsed") == before + 1
     assert teller.messages == [("a", {"2"})]
     assert list(await left(database)) == ["2"]
-    assert [(line["event"], line["log_level"], line["count"]) for line in lines] == [
+    told = [line for line in lines if line["event"].startswith("outbox_")]
+    assert [(line["event"], line["log_level"], line["count"]) for line in told] == [
         ("outbox_rows_lapsed", "error", 1)
     ]
 
@@ -244,8 +246,9 @@ async def test_a_row_refused_alone_travels_alone_from_then_on_and_is_seen(
     await end_leases(database)
     await turned(job)
 
-    assert [(line["event"], line["kind"], line["peer"], line["reason"]) for line in lines] == [
-        ("outbox_row_refused", KIND, "a", "invalid-body")
+    refused = [line for line in lines if line["event"] == "outbox_row_refused"]
+    assert [(line["kind"], line["peer"], line["reason"]) for line in refused] == [
+        (KIND, "a", "invalid-body")
     ]
     assert seen == 1
     assert [rows for _, rows in teller.messages] == [{"bad"}, {"1", "2"}, {"bad"}]
