@@ -347,3 +347,12 @@ def test_the_golden_token_verifies() -> None:
 
     assert claims_of(claims) == vector["claims"]
     assert jwt.get_unverified_header(vector["token"]) == vector["header"]
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "a\x00b", "\x7f", "", "x" * 201])
+@pytest.mark.parametrize("member", ["procedure", "department"])
+def test_a_term_is_a_name_without_control_characters(member: str, text: str) -> None:
+    claims = claims_of(a_token())
+    claims["permits"][0][member] = text
+
+    assert reason(lambda: verify(signed(encoded(claims)))) == "token-claims"
