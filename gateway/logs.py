@@ -33,7 +33,7 @@ ALLOWED_FIELDS: Final = frozenset(
         *("organisation", "peer", "body", "kind", "outcome", "count", "items", "attempt"),
         "information",  # a term of the law's table, never beside whom it is about
         *("inquiry_id", "permit_id", "message_id", "hold_id", "batch_id", "acquisition_count"),
-        *("slot", "size", "index", "epoch", "entry_id", "month", "checkpoint"),
+        *("slot", "size", "index", "epoch", "entry_id", "month", "checkpoint", "known_size"),
         # trust
         *("directory_version", "allow_list_version", "law_day", "key_id", "expires", "what"),
         # storage and jobs

@@ -117,6 +117,11 @@ RECORD_QUEUE: Final = Gauge(
 RECORD_SLOTS_STOPPED: Final = Counter(
     "sekisho_record_slots_stopped", "Slots stopped by an unknown result."
 )
+RECORD_SLOTS_FROZEN: Final = Gauge(
+    "sekisho_record_slots_frozen",
+    "Slots that lost what was released from them; nothing is written there any more.",
+    multiprocess_mode="livemax",
+)
 
 # Trust.
 DIRECTORY_VERSION: Final = Gauge(

@@ -208,6 +208,11 @@ class Settings(Section, frozen=True, kw_only=True):
         return self.data_dir / "keys"
 
     @property
+    def released_dir(self) -> Path:
+        """Return where the highest root signed from each slot is kept, outside every backup."""
+        return self.data_dir / "released"
+
+    @property
     def database_dir(self) -> Path:
         """Return where the embedded PostgreSQL keeps its data."""
         return self.data_dir / "postgresql"

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from gateway.app.export_command import export_command
-from gateway.app.floor import NETWORK, laid_floor, network_tls, slot_task
+from gateway.app.floor import NETWORK, laid_floor, network_tls
 from gateway.app.limits import limit_by_organisation
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.core import code_deliveries, notices
@@ -110,7 +110,7 @@ def _role(
 
     return RoleApp(
         listeners=(_listener(worker, context, services),),
-        tasks=(*tasks, slot_task(context)),
+        tasks=tasks,
         commands=export_command(context),
         not_ready=not_ready,
         drain=services.events.close,

@@ -13,11 +13,12 @@ from certs.key_files import write_file
 from certs.own_keys import PrivateKeySet, read_public
 from certs.tls import network_client_context, network_server_context
 from gateway import metrics
-from gateway.app.roles import BackgroundTask, WorkerContext
+from gateway.app.roles import WorkerContext
 from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
 from gateway.flows.gate import GateView
 from gateway.flows.record import record_writer
+from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_queue import FairQueue
 from gateway.flows.record_start import open_streams
 from gateway.flows.trust import Trust
@@ -71,11 +72,11 @@ async def laid_floor(
         writer = await stack.enter_async_context(
             record_writer(
                 database=database,
-                network=trust.network,
                 organisation=trust.organisation,
                 signer=trust.keys.log,
                 keys=keys,
                 clock=worker.clock,
+                marks=ReleasedMarks(settings.released_dir),
                 queue=FairQueue(
                     queue_entries_max=settings.records.queue_entries_max,
                     batch_entries_max=settings.records.batch_entries_max,
@@ -95,19 +96,6 @@ async def laid_floor(
             peers=peers,
             gate=GateView(lambda: load(database)),
         )
-
-
-def slot_task(context: Context) -> BackgroundTask:
-    """Return what ends this worker when its slot has stopped: the next one reads it again.
-
-    Until there is a database to begin with, the worker stays and says 503, not ready.
-    """
-
-    async def until_lost() -> None:
-        await context.writer.wait_stopped()
-        await context.database.until_there()
-
-    return BackgroundTask(name="slot", run=until_lost)
 
 
 def open_trust(worker: WorkerContext) -> Trust:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codes.canonical import tokyo_day
 from gateway.app.backoffice import make_backoffice
-from gateway.app.floor import DirectoryPoll, laid_floor, network_tls, slot_task
+from gateway.app.floor import DirectoryPoll, laid_floor, network_tls
 from gateway.app.limits import limit_by_organisation
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.app.staff import make_staff
@@ -207,7 +207,6 @@ def _tasks(
     return (
         BackgroundTask(name="directory", run=poll.run),
         BackgroundTask(name="outbox", run=outbox.run),
-        slot_task(context),
         _periodic("expiry", EXPIRY_INTERVAL_S, expiry.turn),
         _periodic("security-events", EVENTS_S, flows.events.turn),
         _periodic("take-up", TAKE_UP_S, inquiries.take_up),

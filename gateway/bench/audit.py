@@ -24,10 +24,10 @@ from gateway.records.note import Checkpoint, log_origin, verify_checkpoint
 from gateway.records.tree import Frontier, leaf_hash
 from gateway.records.trust import LogTrust
 from gateway.records.verify import verify_bundle
-from gateway.storage.append import SlotState
 from gateway.storage.database import Connection, Database
 from gateway.storage.embedded import APP_ROLE, DATABASE
 from gateway.storage.records import export_slot
+from gateway.storage.slots import SlotState
 from gateway.storage.tiles import read_slots
 
 _SOCKET_LINE: Final = 4

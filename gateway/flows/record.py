@@ -1,28 +1,28 @@
-"""The writer of the record log: commit, then sign, then answer (PROTOCOL §5).
+"""The record log as flows see it: entries go in, statements come out (PROTOCOL §5).
 
-One task takes all that waits, commits it on a connection of its own, lets a thread sign the
-committed root and only then tells anybody. Whoever awaits an answer may leave; nothing is ever
-cancelled on the way to the database. After a result that nobody knows the slot stops.
+One task holds a slot and records what comes (`record_run.py`). When the slot is lost, to a
+failover or a result that nobody knows, it takes one again (`record_takeover.py`); meanwhile
+nothing is taken in. Whoever awaits an answer may leave; nothing is ever cancelled on the way to
+the database.
 """
 
 import asyncio
-from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+from collections import OrderedDict, defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Final
 
-import msgspec
-
 from gateway.clock import Clock
-from gateway.errors import ConfigurationError, DrainingError, UnavailableError
+from gateway.errors import DrainingError, SekishoError
 from gateway.flows.record_drafts import prepare_call
+from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_proofs import Notary, checkpoint_of, find_recorded, prove
 from gateway.flows.record_queue import Call, FairQueue
-from gateway.flows.record_seal import MonthKeys, MonthSealer
-from gateway.flows.record_slot import Commit, SlotWriter
-from gateway.flows.record_start import hold_slot
+from gateway.flows.record_run import SlotRun
+from gateway.flows.record_seal import MonthKeys
+from gateway.flows.record_takeover import Elsewhere, Takeover, WitnessesSilentError
 from gateway.flows.record_types import (
     Draft,
     EffectRefusedError,
@@ -33,20 +33,12 @@ from gateway.flows.record_types import (
     SearchColumns,
     SlotStoppedError,
     StaleDecisionError,
-    Under,
     new_id,
 )
 from gateway.logs import get_logger
-from gateway.metrics import (
-    RECORD_BATCH_ENTRIES,
-    RECORD_COMMIT_SECONDS,
-    RECORD_QUEUE,
-    RECORD_SLOTS_STOPPED,
-    RECORDS,
-)
-from gateway.records.note import Checkpoint, LogSigner, log_origin
+from gateway.metrics import RECORD_QUEUE
+from gateway.records.note import LogSigner
 from gateway.records.statements import StatementGroup
-from gateway.storage.append import BatchAgainError, effect_kinds, has_synchronous_standby
 from gateway.storage.database import Database
 
 __all__ = [
@@ -64,13 +56,9 @@ __all__ = [
     "record_writer",
 ]
 
-LINGER_S: Final = 0.002
-"""How long the writer waits to see whether more comes, when more than `ALONE_MAX` are about."""
-ALONE_MAX: Final = 2
-COMPANY_S_MAX: Final = 0.03
-"""How long a batch may grow, while every look finds more (ADR 0013)."""
 RECENT_MAX: Final = 1024
 """How many of the last entries are at hand for messages that follow them at once."""
+AGAIN_S: Final = 0.2
 
 log = get_logger()
 
@@ -79,86 +67,70 @@ log = get_logger()
 async def record_writer(
     *,
     database: Database,
-    network: str,
     organisation: str,
     signer: LogSigner,
     keys: MonthKeys,
     clock: Clock,
+    marks: ReleasedMarks,
     queue: FairQueue | None = None,
+    elsewhere: Elsewhere | None = None,
     is_replicated: bool = False,
 ) -> AsyncIterator["RecordWriter"]:
     """Write into the first free slot until the context ends; what waits then is still written.
 
-    `is_replicated` promises that a commit also stands on a synchronous standby.
+    `is_replicated` promises that a commit also stands on a synchronous standby. While no witness
+    can tell whether a slot is whole, the writer is there without one.
 
     Raises:
         ConfigurationError: that was promised and the database waits for none.
-        NoFreeSlotError: others hold every slot.
-        SlotDamagedError: the slot's rows do not lead to its root.
+        NoFreeSlotError: others hold every slot, or all are frozen.
         UnavailableError: there is no database.
     """
-    warnings: list[str] = []
-    connection = await database.connect_writer(warnings.append)
-    try:
-        if is_replicated and not await has_synchronous_standby(connection):
-            raise ConfigurationError("durability replicated: there is no synchronous standby")
-        sealer = MonthSealer(keys, organisation)
-        slot = await hold_slot(connection, warnings, sealer=sealer, clock=clock)
-        kinds = await effect_kinds(connection)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoints") as thread:
-            writer = RecordWriter(
-                database=database,
-                network=network,
-                organisation=organisation,
-                slot=slot,
-                notary=Notary(signer=signer, clock=clock, thread=thread),
-                kinds=kinds,
-                queue=FairQueue() if queue is None else queue,
-            )
-            connection.add_termination_listener(lambda _: writer.disconnected())
-            task = asyncio.create_task(writer.run(), name=f"record-writer-{slot.slot}")
-            try:
-                yield writer
-            finally:
-                writer.drain()
-                await task
-    finally:
-        # Not `close`: that waits for a database that may be gone.
-        connection.terminate()
+    takeover = Takeover(
+        database=database,
+        organisation=organisation,
+        keys=keys,
+        clock=clock,
+        marks=marks,
+        elsewhere=elsewhere,
+        is_replicated=is_replicated,
+    )
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoints") as thread:
+        writer = RecordWriter(
+            takeover=takeover,
+            notary=Notary(signer=signer, clock=clock, thread=thread, marks=marks),
+            queue=FairQueue() if queue is None else queue,
+        )
+        with contextlib.suppress(WitnessesSilentError):
+            await writer.take()
+        task = asyncio.create_task(writer.run(), name="record-writer")
+        try:
+            yield writer
+        finally:
+            writer.drain()
+            if writer.is_taking:
+                task.cancel()  # taking a slot may wait for ever, and commits nothing of ours
+            await asyncio.wait((task,))
 
 
 class RecordWriter:
-    """The record log as flows see it: entries go in, statements come out."""
+    """The record log of one worker."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        network: str,
-        organisation: str,
-        slot: SlotWriter,
-        notary: Notary,
-        kinds: frozenset[str],
-        queue: FairQueue,
-    ) -> None:
-        self._database = database
-        self._organisation = organisation
-        self._origin = log_origin(network, organisation, slot.slot)
-        self._slot = slot
+    def __init__(self, *, takeover: Takeover, notary: Notary, queue: FairQueue) -> None:
+        self._takeover = takeover
+        self._database = takeover.database
         self._notary = notary
-        self._kinds = kinds
         self._queue = queue
-        self._calls: Sequence[Call] = ()
-        self._signing: asyncio.Future[list[str]] | None = None
-        self._is_draining = False
-        self._is_disconnected = False
-        self._stopped: asyncio.Event = asyncio.Event()
+        self._run: SlotRun | None = None
         self._recent: OrderedDict[str, Recorded] = OrderedDict()
+        self._taken = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._draining = asyncio.Event()
 
     @property
-    def slot(self) -> int:
-        """The slot this worker writes."""
-        return self._slot.slot
+    def slot(self) -> int | None:
+        """The slot this worker writes, if it holds one just now."""
+        return None if self._run is None or self._run.is_over else self._run.slot
 
     @property
     def waiting(self) -> int:
@@ -167,12 +139,21 @@ class RecordWriter:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the slot has stopped; only a new writer can go on."""
-        return self._stopped.is_set()
+        """Whether nothing can be recorded just now."""
+        return self.slot is None
 
-    async def wait_stopped(self) -> None:
-        """Return when the slot has stopped."""
-        await self._stopped.wait()
+    @property
+    def is_taking(self) -> bool:
+        """Whether a slot is being taken, or waited for."""
+        return self._run is None
+
+    async def wait_taken(self) -> None:
+        """Return when a slot is held."""
+        await self._taken.wait()
+
+    async def wait_lost(self) -> None:
+        """Return when the slot that is held now is not any more."""
+        await self._lost.wait()
 
     async def append(self, drafts: Sequence[Draft], *, source: str) -> list[Outcome]:
         """Record drafts together and return what became of each, in their order.
@@ -182,17 +163,22 @@ class RecordWriter:
 
         Raises:
             QueueFullError: too much waits; nothing was queued.
-            SlotStoppedError: nobody knows whether these entries are recorded, or none more can be.
+            NoFreeSlotError: no slot is held just now; nothing was queued.
+            SlotStoppedError: nobody knows whether these entries are recorded.
             DrainingError: the gateway is going down.
             UnavailableError: the database had deadlocks without end; nothing was recorded.
             RecordsError, UnstorableError: a draft cannot be recorded; nothing was queued.
         """
-        if self.is_stopped:
-            raise SlotStoppedError("the slot has stopped")
-        if self._is_draining:
+        if self._draining.is_set():
             raise DrainingError("the record log takes nothing new")
+        run = self._run
+        if run is None or run.is_over:
+            raise NoFreeSlotError("no slot is held just now")
         prepared = prepare_call(
-            drafts, organisation=self._organisation, slot=self.slot, kinds=self._kinds
+            drafts,
+            organisation=self._takeover.organisation,
+            slot=run.slot,
+            kinds=run.kinds,
         )
         answer: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         self._queue.put(Call(source=source, prepared=prepared, answer=answer))
@@ -214,7 +200,7 @@ class RecordWriter:
         return await prove(self._database, self._notary, recorded)
 
     async def checkpoint(self, slot: int) -> str:
-        """Return a note of a slot's committed root, any slot's; raises NotFoundError."""
+        """Return a note of a slot's committed root; raises NotFoundError, SlotFrozenError."""
         return await checkpoint_of(self._database, self._notary, slot)
 
     async def find(self, entry_ids: Sequence[str]) -> dict[str, Recorded]:
@@ -231,136 +217,53 @@ class RecordWriter:
 
     def drain(self) -> None:
         """Take nothing new; `run` returns when everything that waits is recorded."""
-        self._is_draining = True
-        self._queue.wake()
+        self._draining.set()
+        if self._run is not None:
+            self._run.drain()
 
-    def disconnected(self) -> None:
-        """Stop before the next batch: the connection, and the slot's lock with it, are gone.
-
-        What is in flight learns that from its own statement; only its result is not known.
-        """
-        self._is_disconnected = True
-        self._queue.wake()
+    async def take(self) -> None:
+        """Take a slot; raises as `Takeover.take` does."""
+        tenancy = await self._takeover.take(self._copies)
+        # The database may have lost what was at hand.
+        self._recent.clear()
+        self._notary.forget()
+        self._run = SlotRun(
+            tenancy=tenancy, notary=self._notary, queue=self._queue, remember=self._remember
+        )
+        self._lost.clear()
+        self._taken.set()
 
     async def run(self) -> None:
-        """Record what comes until drained or stopped; the writer's only task."""
-        is_busy = False
-        try:
-            while not (self._is_draining and not self.waiting):
-                await self._queue.wait()
-                if is_busy or self.waiting > ALONE_MAX:
-                    await self._gather()
-                if self._is_disconnected:
-                    log.warning("slot_connection_lost", slot=self.slot)
-                    self._end(UnavailableError("the writer's connection is gone"))
-                self._calls = self._queue.take()
-                is_busy = bool(self._calls) and await self._record(self._calls) > ALONE_MAX
-            await self._signed()
-        except Exception as error:  # noqa: BLE001  # the outermost loop: anything unforeseen stops the slot
-            self._stop(error)
+        """Hold a slot and record until drained; the writer's only task."""
+        while True:
+            if self._run is not None:
+                await self._run.run()
+                self._run = None
+                self._taken.clear()
+                self._lost.set()
+            if self._draining.is_set():
+                return
+            try:
+                await self.take()
+            except SekishoError as error:
+                log.warning("slot_not_taken", problem=error.problem)
+                await self._pause()
 
-    async def _gather(self) -> None:
-        """Wait for company as long as more keeps coming, but not for ever."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + COMPANY_S_MAX
-        waited = -1
-        while self.waiting > waited and loop.time() < deadline and not self._is_draining:
-            waited = self.waiting
-            await asyncio.sleep(LINGER_S)
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(AGAIN_S):
+                await self._draining.wait()
 
-    async def _record(self, calls: Sequence[Call]) -> int:
-        prepared = [one for call in calls for one in call.writable]
-        RECORD_QUEUE.set(self.waiting)
-        try:
-            with RECORD_COMMIT_SECONDS.time():
-                commits = await self._slot.write(prepared) if prepared else []
-        except BatchAgainError as error:
-            for call in calls:
-                call.fail(UnavailableError(f"the batch failed again and again: {error}"))
-            return 0
-        await self._signed()
-        if commits:
-            loop = asyncio.get_running_loop()
-            checkpoints = [self._checkpoint(commit) for commit in commits]
-            self._signing = loop.run_in_executor(
-                self._notary.thread, self._notary.sign_all, checkpoints
-            )
-            self._signing.add_done_callback(partial(self._release, calls, commits))
-        else:
-            for call in calls:
-                call.tell()
-        self._calls = ()
-        return len(prepared)
-
-    async def _signed(self) -> None:
-        """Wait until the batch before is signed: answers come in the order of the log."""
-        if self._signing is not None:
-            await asyncio.wait((self._signing,))
-
-    def _checkpoint(self, commit: Commit) -> Checkpoint:
-        return Checkpoint(self._origin, commit.extension.edge.size, commit.extension.root)
-
-    def _release(
-        self,
-        calls: Sequence[Call],
-        commits: Sequence[Commit],
-        signing: "asyncio.Future[list[str]]",
-    ) -> None:
-        """Tell the callers of a batch whose roots are committed and signed."""
-        error = signing.exception()
-        if isinstance(error, Exception):
-            self._calls = (*calls, *self._calls)
-            self._stop(error)
-            return
-        for commit, note in zip(commits, signing.result(), strict=True):
-            self._notary.remember(self._checkpoint(commit), note)
-            for recorded in _settle(commit, note, self.slot):
-                self._recent[recorded.entry_id] = recorded
+    def _remember(self, settled: Sequence[Recorded]) -> None:
+        for recorded in settled:
+            self._recent[recorded.entry_id] = recorded
         while len(self._recent) > RECENT_MAX:
             self._recent.popitem(last=False)
-        for call in calls:
-            call.tell()
 
-    def _stop(self, error: Exception) -> None:
-        """End the slot for this process: whoever waits learns that the result is not known."""
-        if not self.is_stopped:
-            log.error("slot_stopped", slot=self.slot, exc_info=error)
-            RECORD_SLOTS_STOPPED.inc()
-        self._end(error)
-
-    def _end(self, error: Exception) -> None:
-        """Take nothing new and tell whoever waits; only a new writer can go on."""
-        self._stopped.set()
-        self._is_draining = True
-        waiting = [*self._calls, *self._queue.empty()]
-        self._calls = ()
-        self._queue.wake()
-        for call in waiting:
-            stopped = SlotStoppedError("the slot has stopped")
-            stopped.__cause__ = error
-            call.fail(stopped)
-
-
-def _settle(commit: Commit, note: str, slot: int) -> list[Recorded]:
-    """Give every entry of a commit its outcome, and return them."""
-    under = Under(size=commit.extension.edge.size, checkpoint=note, extension=commit.extension)
-    time = commit.stamp.text
-    RECORD_BATCH_ENTRIES.observe(len(commit.rows))
-    for kind, count in Counter(row.kind for row in commit.rows).items():
-        RECORDS.labels(kind=kind).inc(count)
-    settled: list[Recorded] = []
-    for index, (one, row) in enumerate(
-        zip(commit.prepared, commit.rows, strict=True), start=commit.old_size
-    ):
-        one.outcome = recorded = Recorded(
-            entry_id=row.entry_id,
-            entry=row.leaf,
-            leaf_hash=row.leaf_hash,
-            slot=slot,
-            index=index,
-            time=time,
-            under=under,
-            public=msgspec.structs.replace(one.public, time=time),
-        )
-        settled.append(recorded)
-    return settled
+    def _copies(self, slot: int, size: int) -> Mapping[str, Sequence[int]]:
+        """Return whom this process gave entries of a slot from `size` on, with their indexes."""
+        given: defaultdict[str, list[int]] = defaultdict(list)
+        for recorded in self._recent.values():
+            if recorded.slot == slot and recorded.index >= size and recorded.counterparty:
+                given[recorded.counterparty].append(recorded.index)
+        return given

@@ -13,16 +13,17 @@ from typing import Final
 from codes.canonical import instant
 from gateway.clock import Clock
 from gateway.errors import NotFoundError
-from gateway.flows.record_types import Recorded
+from gateway.flows.record_marks import ReleasedMarks
+from gateway.flows.record_types import Recorded, SlotFrozenError
 from gateway.metrics import RECORD_SIGN_SECONDS
 from gateway.records.errors import RecordsError
 from gateway.records.note import Checkpoint, LogSigner, sign_checkpoint
 from gateway.records.statements import StatementGroup
 from gateway.records.tiles import Tile, node_source, tiles_for
 from gateway.records.tree import NodeSource, multiproof_nodes
-from gateway.storage.append import SlotState
 from gateway.storage.database import Connection, Database
 from gateway.storage.records import find_entries
+from gateway.storage.slots import SlotState
 from gateway.storage.tiles import read_slots, read_tiles
 
 NOTES_MAX: Final = 256
@@ -30,16 +31,23 @@ NODE_NOT_HELD: Final = "node-not-held"
 
 
 class Notary:
-    """Signs committed checkpoints, in a thread, one after another; remembers the latest."""
+    """Signs committed checkpoints, in a thread, one after another; remembers the latest.
 
-    def __init__(self, *, signer: LogSigner, clock: Clock, thread: Executor) -> None:
+    What it signs is marked outside the database first: nobody holds what no mark tells of.
+    """
+
+    def __init__(
+        self, *, signer: LogSigner, clock: Clock, thread: Executor, marks: ReleasedMarks
+    ) -> None:
         self._signer = signer
+        self._marks = marks
         self._clock = clock
         self.thread: Final = thread
         self._notes: OrderedDict[Checkpoint, str] = OrderedDict()
 
     def sign(self, checkpoint: Checkpoint) -> str:
         """Return a note of a committed root; called in the thread."""
+        self._marks.put(checkpoint)
         with RECORD_SIGN_SECONDS.time():
             return sign_checkpoint(
                 checkpoint, self._signer, time=int(self._clock.now().timestamp())
@@ -57,6 +65,10 @@ class Notary:
             note = await loop.run_in_executor(self.thread, self.sign, checkpoint)
             self.remember(checkpoint, note)
         return note
+
+    def forget(self) -> None:
+        """Hold nothing at hand that the database may have lost."""
+        self._notes.clear()
 
     def remember(self, checkpoint: Checkpoint, note: str) -> None:
         """Keep a note at hand; the oldest goes."""
@@ -83,12 +95,12 @@ async def find_recorded(database: Database, entry_ids: Sequence[str]) -> dict[st
 
 
 async def checkpoint_of(database: Database, notary: Notary, slot: int) -> str:
-    """Return a note of a slot's committed root, or raise NotFoundError."""
+    """Return a note of a slot's committed root, or raise NotFoundError, SlotFrozenError."""
     async with database.read() as connection:
         state = (await read_slots(connection, [slot])).get(slot)
     if state is None:
         raise NotFoundError("no such slot")
-    return await notary.note(Checkpoint(state.origin, state.size, state.root))
+    return await notary.note(_signable(state))
 
 
 async def prove(
@@ -101,6 +113,7 @@ async def prove(
 
     Raises:
         NotFoundError: a slot is not in this database.
+        SlotFrozenError: what is stored of a slot is not what was signed from it.
         RecordsError: node-not-held if tiles are missing that committed entries have.
     """
     by_slot: dict[int, list[Recorded]] = {}
@@ -111,6 +124,12 @@ async def prove(
     if missing:
         groups |= await _from_tiles(database, notary, missing)
     return [(slot, group) for slot, group in sorted(groups.items()) if group is not None]
+
+
+def _signable(state: SlotState) -> Checkpoint:
+    if not state.is_signable:
+        raise SlotFrozenError(f"slot {state.slot}: something else was signed before")
+    return Checkpoint(state.origin, state.size, state.root)
 
 
 def _from_memory(entries: Sequence[Recorded]) -> StatementGroup | None:
@@ -150,7 +169,7 @@ async def _from_tiles(
     groups: dict[int, StatementGroup | None] = {}
     for slot, entries in by_slot.items():
         state = states[slot]
-        note = await notary.note(Checkpoint(state.origin, state.size, state.root))
+        note = await notary.note(_signable(state))
         groups[slot] = StatementGroup.build(
             checkpoint=note,
             size=state.size,

@@ -31,11 +31,11 @@ from gateway.storage.append import (
     Dropped,
     EffectsRefusedError,
     EntryRow,
-    SlotState,
     UnknownCommitError,
     known_failures,
 )
 from gateway.storage.database import WriterConnection
+from gateway.storage.slots import SlotState
 
 AT_ONCE_MAX: Final = 128
 """Up to here one call of one SQL function is cheapest, beyond it COPY."""

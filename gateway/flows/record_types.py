@@ -69,7 +69,8 @@ class Recorded:
     """An entry that is durably committed; `under` is the checkpoint it was first released with.
 
     An entry found again later has none: its proof is made under its slot's latest root. Nor has
-    it `public`, which saves reading what was written a moment ago.
+    it `public`, which saves reading what was written a moment ago, and `counterparty`, which says
+    who was given it if its slot is lost.
     """
 
     entry_id: str
@@ -80,6 +81,7 @@ class Recorded:
     time: str
     under: Under | None = field(default=None, repr=False, compare=False)
     public: Public | None = field(default=None, repr=False, compare=False)
+    counterparty: str | None = field(default=None, compare=False)
 
 
 class EffectRefusedError(ConflictError):
@@ -105,15 +107,21 @@ class EntryRefusedError(ConflictError):
 
 
 class SlotStoppedError(UnknownResultError):
-    """The writer's slot has stopped after an unknown result; nothing more goes into it."""
+    """The writer's slot has stopped; whether this entry is recorded is not known."""
 
     problem = "slot-stopped"
 
 
 class NoFreeSlotError(UnavailableError):
-    """Every slot is held by another worker or frozen."""
+    """No slot is held just now: others hold them all, or one is being taken. Nothing was queued."""
 
     problem = "no-free-slot"
+
+
+class SlotFrozenError(UnavailableError):
+    """Something else than is stored was signed from this slot; nothing of it is signed again."""
+
+    problem = "slot-frozen"
 
 
 Outcome: TypeAlias = Recorded | EffectRefusedError | StaleDecisionError | EntryRefusedError

@@ -14,11 +14,11 @@ import asyncpg
 
 from gateway.errors import SekishoError
 from gateway.records.tiles import Tile
-from gateway.records.tree import EMPTY_ROOT
 from gateway.storage.database import WriterConnection
 
 _EFFECT_REFUSED: Final = "SK001"
 _SLOT_MOVED: Final = "SK002"
+_NOT_REPLICATED: Final = "SK003"
 _AGAIN: Final = frozenset({"40001", "40P01"})
 _DATA_CLASSES: Final = frozenset({"22", "23", "P0"})
 STALE: Final = "stale"
@@ -31,6 +31,10 @@ class EffectsRefusedError(SekishoError):
 
 class SlotMovedError(SekishoError):
     """The slot is not where this writer left it; nothing was committed."""
+
+
+class NotReplicatedError(SekishoError):
+    """Commits were promised to wait for a standby and no longer do; nothing was committed."""
 
 
 class BatchDataError(SekishoError):
@@ -63,18 +67,6 @@ class EntryRow(NamedTuple):
     subject: bytes | None
     staff: bytes | None
     system: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotState:
-    """A slot's row: what is committed there."""
-
-    slot: int
-    origin: str
-    epoch: int
-    size: int
-    root: bytes
-    last_time: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +109,8 @@ def known_failures() -> Iterator[None]:
     """Turn what the driver raises into what it proves.
 
     Raises:
-        EffectsRefusedError, SlotMovedError, BatchDataError, BatchAgainError: nothing was
-            committed.
+        EffectsRefusedError, SlotMovedError, NotReplicatedError, BatchDataError,
+        BatchAgainError: nothing was committed.
         UnknownCommitError: everything else, a lost connection above all.
     """
     try:
@@ -135,6 +127,8 @@ def _typed(sqlstate: str) -> SekishoError:
         return EffectsRefusedError(sqlstate)
     if sqlstate == _SLOT_MOVED:
         return SlotMovedError(sqlstate)
+    if sqlstate == _NOT_REPLICATED:
+        return NotReplicatedError(sqlstate)
     if sqlstate in _AGAIN:
         return BatchAgainError(sqlstate)
     if sqlstate[:2] in _DATA_CLASSES:
@@ -219,49 +213,6 @@ async def copy_entries(connection: WriterConnection, batch: BatchRows) -> None:
     )
 
 
-# In slot order, and only those that nobody holds: a worker takes the first it gets.
-_TRY_LOCK: Final[LiteralString] = """
-    SELECT pg_try_advisory_lock(2, $1)
-"""
-_CANDIDATES: Final[LiteralString] = """
-    SELECT slot FROM log_slots WHERE NOT is_frozen ORDER BY slot
-"""
-# Raising the epoch is a commit of its own: once it is acknowledged, no commit of an earlier
-# holder can still come, and everything read here is durable.
-_TAKE: Final[LiteralString] = """
-    UPDATE log_slots SET epoch = epoch + 1
-     WHERE slot = $1 AND NOT is_frozen
-    RETURNING slot, origin, epoch, size, root, last_time
-"""
-
-
-async def take_slot(
-    connection: WriterConnection, *, wanted: Sequence[int] | None = None
-) -> SlotState | None:
-    """Hold the first free slot for as long as the connection lives; `None` if there is none."""
-    with known_failures():
-        for row in await connection.fetch(_CANDIDATES):
-            slot: int = row["slot"]
-            if wanted is not None and slot not in wanted:
-                continue
-            if await connection.fetchval(_TRY_LOCK, slot):
-                taken = await connection.fetchrow(_TAKE, slot)
-                if taken is not None:
-                    return slot_state(taken)
-    return None
-
-
-_ADD_SLOT: Final[LiteralString] = """
-    INSERT INTO log_slots (slot, origin, root) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
-"""
-
-
-async def add_slot(connection: WriterConnection, slot: int, origin: str) -> None:
-    """Make the row of an empty slot, unless it is there."""
-    with known_failures():
-        await connection.execute(_ADD_SLOT, slot, origin, EMPTY_ROOT)
-
-
 _MAKE_MONTHS: Final[LiteralString] = "SELECT log_make_months()"
 
 
@@ -270,25 +221,6 @@ async def make_months(connection: WriterConnection) -> frozenset[int]:
     with known_failures():
         months: list[int] = await connection.fetchval(_MAKE_MONTHS)
     return frozenset(months)
-
-
-_LAST_MONTH: Final[LiteralString] = "SELECT max(month) FROM log_months WHERE slot = $1"
-
-
-async def last_month(connection: WriterConnection, slot: int) -> int | None:
-    """Return the month of the slot's last entry."""
-    with known_failures():
-        month: int | None = await connection.fetchval(_LAST_MONTH, slot)
-    return month
-
-
-_STANDBYS: Final[LiteralString] = "SELECT current_setting('synchronous_standby_names')"
-
-
-async def has_synchronous_standby(connection: WriterConnection) -> bool:
-    """Tell whether commits wait for a standby at all."""
-    with known_failures():
-        return bool(await connection.fetchval(_STANDBYS))
 
 
 _EFFECT_KINDS: Final[LiteralString] = """
@@ -302,18 +234,6 @@ async def effect_kinds(connection: WriterConnection) -> frozenset[str]:
     """Return the kinds of effects that the schema has functions for."""
     with known_failures():
         return frozenset(row["kind"] for row in await connection.fetch(_EFFECT_KINDS))
-
-
-def slot_state(row: asyncpg.Record) -> SlotState:
-    """Return a slot's row as a value."""
-    return SlotState(
-        slot=row["slot"],
-        origin=row["origin"],
-        epoch=row["epoch"],
-        size=row["size"],
-        root=row["root"],
-        last_time=row["last_time"] if row["size"] else None,
-    )
 
 
 def _slot_arguments(batch: BatchRows) -> tuple[object, ...]:

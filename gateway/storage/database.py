@@ -72,8 +72,6 @@ _SET: Final[LiteralString] = """
       JOIN pg_settings USING (name)
 """
 
-_ANYTHING: Final[LiteralString] = "SELECT 1"
-
 
 class Database:
     """The gateway's database, as its running role sees it."""
@@ -155,17 +153,6 @@ class Database:
         """Lend a connection inside one transaction, for what is not the record log's."""
         async with self.read() as connection, connection.transaction():
             yield connection
-
-    async def until_there(self) -> None:
-        """Return as soon as the database answers."""
-        while True:
-            try:
-                async with self.read() as connection:
-                    await connection.execute(_ANYTHING)
-            except UnavailableError:
-                await asyncio.sleep(AGAIN_S)
-            else:
-                return
 
     async def connect_writer(self, on_warning: Callable[[str], None]) -> WriterConnection:
         """Return a connection of the writer's own, outside every pool.

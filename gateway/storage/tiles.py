@@ -3,13 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, LiteralString
 
-from gateway.records.tiles import TILE_WIDTH, RightEdge, Tile, TileId, edge_sources
-from gateway.storage.append import SlotState, slot_state
+from gateway.records.tiles import (
+    TILE_WIDTH,
+    RightEdge,
+    Tile,
+    TileId,
+    edge_sources,
+    node_source,
+    tiles_for,
+)
+from gateway.records.tree import range_nodes, root
 from gateway.storage.database import Connection, fetch
+from gateway.storage.slots import SlotState, slot_state
 
 _SLOTS: Final[LiteralString] = """
-    SELECT slot, origin, epoch, size, root, last_time
-      FROM log_slots
+    SELECT slot, s.origin, s.epoch, s.size, s.root, s.last_time,
+           NOT s.is_frozen OR coalesce(l.is_prefix, false) AS is_signable
+      FROM log_slots AS s
+      LEFT JOIN log_losses AS l USING (slot)
      WHERE slot = ANY ($1::smallint[]) OR $1 IS NULL
      ORDER BY slot
 """
@@ -61,6 +72,16 @@ async def read_edge(connection: Connection, state: SlotState) -> RightEdge:
         for tile in edge_sources(state.size)
     ]
     return RightEdge.load(state.size, partials)
+
+
+async def root_at(connection: Connection, slot: int, size: int) -> bytes:
+    """Return the root of the first `size` committed entries of a slot, from tiles.
+
+    Raises:
+        RecordsError: node-not-held if what it is made from is not all there.
+    """
+    tiles = await read_tiles(connection, slot, tiles_for(size, range_nodes(0, size)))
+    return root(size, node_source(lambda level, number: tiles.get((level, number))))
 
 
 _LEAVES: Final[LiteralString] = """

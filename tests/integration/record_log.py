@@ -19,9 +19,11 @@ from gateway.flows.record import (
     SearchColumns,
     record_writer,
 )
+from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_queue import FairQueue
 from gateway.flows.record_seal import MonthKeys
 from gateway.flows.record_start import open_streams
+from gateway.flows.record_takeover import Elsewhere
 from gateway.records.note import VerifiedCheckpoint, log_origin, verify_checkpoint
 from gateway.records.statements import Statement, StatementGroup, verify_group
 from gateway.records.tiles import RightEdge
@@ -121,6 +123,8 @@ class RecordLog:
     signer: LogSigner
     keys: MonthKeys
     clock: SystemClock | SetClock
+    marks: ReleasedMarks
+    elsewhere: Elsewhere | None = None
 
     async def open(self, slots: int = SLOTS) -> None:
         await open_streams(
@@ -139,12 +143,13 @@ class RecordLog:
     ) -> AsyncIterator[RecordWriter]:
         async with record_writer(
             database=self.database,
-            network=NETWORK,
             organisation=ORGANISATION,
             signer=self.signer,
             keys=self.keys,
             clock=self.clock,
+            marks=self.marks,
             queue=queue,
+            elsewhere=self.elsewhere,
             is_replicated=is_replicated,
         ) as writer:
             yield writer

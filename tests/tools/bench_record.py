@@ -21,6 +21,7 @@ from certs.keystore import KeyStore, MasterKey
 from certs.log_keys import LogSigner
 from gateway.clock import SystemClock
 from gateway.flows.record import RecordWriter, SearchColumns
+from gateway.flows.record_marks import ReleasedMarks
 from gateway.storage.database import Database
 from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
 from gateway.storage.migrate import migrate
@@ -81,7 +82,13 @@ async def _bench(server: EmbeddedPostgres, folder: Path, arguments: argparse.Nam
     keys = KeyStore.create(
         folder / "keys", MasterKey.generate(), network=NETWORK, organisation=ORGANISATION
     )
-    log = RecordLog(database=database, signer=LogSigner.generate(), keys=keys, clock=SystemClock())
+    log = RecordLog(
+        database=database,
+        signer=LogSigner.generate(),
+        keys=keys,
+        clock=SystemClock(),
+        marks=ReleasedMarks(folder / "released"),
+    )
     await log.open()
     async with log.writer() as writer:
         await _load(writer, 8, 0.5)

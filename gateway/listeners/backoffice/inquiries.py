@@ -114,6 +114,7 @@ ROUTES: Final = (
             "stale-directory",
             "queue-full",
             "slot-stopped",
+            "no-free-slot",
         ),
     ),
     Route(

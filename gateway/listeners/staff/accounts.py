@@ -27,7 +27,7 @@ from gateway.wire.staff import (
 )
 
 _BYTES_MAX: Final = 8 * 1024
-_RECORDED: Final = ("queue-full", "slot-stopped")
+_RECORDED: Final = ("queue-full", "slot-stopped", "no-free-slot")
 
 
 async def begin_session(call: StaffCall, body: Credential) -> Session:

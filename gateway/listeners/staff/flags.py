@@ -64,7 +64,7 @@ ROUTES: Final = (
         response=Made,
         statuses=(HTTPStatus.CREATED,),
         bytes_max=_BYTES_MAX,
-        problems=("queue-full", "slot-stopped"),
+        problems=("queue-full", "slot-stopped", "no-free-slot"),
     ),
     Route(
         method="POST",
@@ -75,7 +75,7 @@ ROUTES: Final = (
         request=FlagLookup,
         response=Flags,
         bytes_max=_BYTES_MAX,
-        problems=("queue-full", "slot-stopped"),
+        problems=("queue-full", "slot-stopped", "no-free-slot"),
     ),
     Route(
         method="POST",
@@ -86,7 +86,7 @@ ROUTES: Final = (
         request=FlagLifting,
         statuses=(HTTPStatus.NO_CONTENT,),
         bytes_max=_BYTES_MAX,
-        problems=("not-found", "conflict", "queue-full", "slot-stopped"),
+        problems=("not-found", "conflict", "queue-full", "slot-stopped", "no-free-slot"),
     ),
 )
 

@@ -89,6 +89,7 @@ _DECISION_PROBLEMS: Final = (
     "stale-directory",
     "queue-full",
     "slot-stopped",
+    "no-free-slot",
 )
 
 ROUTES: Final = (

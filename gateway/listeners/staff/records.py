@@ -81,7 +81,7 @@ ROUTES: Final = (
         request=RecordsSearch,
         response=Records,
         bytes_max=_BYTES_MAX,
-        problems=("queue-full", "slot-stopped"),
+        problems=("queue-full", "slot-stopped", "no-free-slot"),
     ),
     Route(
         method="GET",
@@ -90,7 +90,7 @@ ROUTES: Final = (
         permission=Permission(StaffPermission.RECORDS_READ),
         summary="Show an entry with its proof",
         response=RecordShown,
-        problems=("not-found", "record-damaged", "queue-full", "slot-stopped"),
+        problems=("not-found", "record-damaged", "queue-full", "slot-stopped", "no-free-slot"),
     ),
     Route(
         method="POST",
@@ -102,7 +102,7 @@ ROUTES: Final = (
         response=bytes,
         gives=MEDIA_TYPE,
         bytes_max=_BYTES_MAX,
-        problems=("queue-full", "slot-stopped"),
+        problems=("queue-full", "slot-stopped", "no-free-slot"),
     ),
 )
 

@@ -74,7 +74,7 @@ ROUTES: Final = (
         response=Made,
         statuses=(HTTPStatus.CREATED,),
         bytes_max=_BYTES_MAX,
-        problems=("queue-full", "slot-stopped"),
+        problems=("queue-full", "slot-stopped", "no-free-slot"),
     ),
     Route(
         method="POST",
@@ -83,7 +83,7 @@ ROUTES: Final = (
         permission=_WRITE,
         summary="Let exchanges go on",
         statuses=(HTTPStatus.NO_CONTENT,),
-        problems=("not-found", "conflict", "queue-full", "slot-stopped"),
+        problems=("not-found", "conflict", "queue-full", "slot-stopped", "no-free-slot"),
     ),
 )
 

@@ -23,6 +23,22 @@ CREATE TABLE log_slots (
 ) WITH (fillfactor = 50);
 GRANT SELECT, INSERT, UPDATE ON log_slots TO sekisho_app;
 
+-- A frozen slot whose database was behind what had been released from it, or said something else
+-- (PROTOCOL §5, *Unknown results*). `entry_id` is the `log-loss` entry in another slot.
+CREATE TABLE log_losses (
+    slot smallint PRIMARY KEY REFERENCES log_slots,
+    found_at timestamptz NOT NULL DEFAULT now(),
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    known_size bigint NOT NULL,
+    known_root bytea,
+    known_from text NOT NULL,
+    is_prefix boolean NOT NULL,
+    copies jsonb NOT NULL,
+    entry_id uuid
+);
+GRANT SELECT, INSERT, UPDATE ON log_losses TO sekisho_app;
+
 -- Months are index ranges: each begins where the one before it ends.
 CREATE TABLE log_months (
     slot smallint NOT NULL REFERENCES log_slots,
@@ -127,11 +143,14 @@ BEGIN
     RETURN (SELECT version FROM gate);
 END $$;
 
--- For a change that is made outside the writer: takes the gate and moves it.
+-- For a change that is made outside the writer: takes the gate and moves it. The clock is in the
+-- number so that a database that went back never gives one to something else: workers remember.
 CREATE FUNCTION gate_change() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM gate_take_exclusive();
-    UPDATE gate SET version = version + 1, changed_at = clock_timestamp();
+    UPDATE gate
+       SET version = greatest(version + 1, (extract(epoch FROM clock_timestamp()) * 1e6)::bigint),
+           changed_at = clock_timestamp();
     RETURN (SELECT version FROM gate);
 END $$;
 
@@ -215,8 +234,18 @@ BEGIN
          WHERE r.reason IS NOT NULL;
 END $$;
 
+-- How many standbys commits wait for. Who is a standby is shown to members of pg_read_all_stats
+-- only, so the owner is one where durability is replicated (docs/operations/install.md).
+CREATE FUNCTION synchronous_standbys() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')
+$$;
+REVOKE EXECUTE ON FUNCTION synchronous_standbys FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION synchronous_standbys TO sekisho_app;
+
 -- Moves a slot by compare-and-set and writes entries (none where they came by COPY) and tiles.
--- Raises SK002 if the slot is not where the writer left it.
+-- Raises SK002 if the slot is not where the writer left it, SK003 if commits were promised to
+-- wait for a standby and no longer do.
 CREATE FUNCTION record_entries(
     p_slot smallint, p_epoch bigint, p_old_size bigint, p_size bigint, p_root bytea,
     p_frontier bytea, p_time timestamptz, p_month integer, p_is_new_month boolean,
@@ -227,6 +256,10 @@ CREATE FUNCTION record_entries(
     p_tile_hashes bytea[]
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    IF current_setting('sekisho.durability', true) = 'replicated'
+       AND current_setting('synchronous_standby_names') = '' THEN
+        RAISE EXCEPTION 'commits no longer wait for a standby' USING ERRCODE = 'SK003';
+    END IF;
     UPDATE log_slots
        SET size = p_size, root = p_root, frontier = p_frontier, last_time = p_time
      WHERE slot = p_slot AND epoch = p_epoch AND size = p_old_size AND NOT is_frozen
@@ -277,6 +310,20 @@ BEGIN
         p_procedures, p_informations, p_permit_ids, p_subjects, p_staffs, p_systems,
         p_tile_levels, p_tile_numbers, p_tile_roots, p_tile_hashes);
 END $$;
+
+CREATE FUNCTION effect_log_loss(rows jsonb) RETURNS SETOF integer
+LANGUAGE sql VOLATILE AS $$
+    WITH wanted AS (
+        SELECT (r.e ->> 'slot')::smallint AS slot, (r.e ->> 'entry_id')::uuid AS entry_id,
+               (r.n - 1)::integer AS place
+          FROM jsonb_array_elements(rows) WITH ORDINALITY AS r (e, n)
+    ), told AS (
+        UPDATE log_losses AS l SET entry_id = w.entry_id
+          FROM wanted AS w WHERE l.slot = w.slot AND l.entry_id IS NULL
+        RETURNING l.slot
+    )
+    SELECT place FROM wanted JOIN told USING (slot)
+$$;
 
 -- Checkpoints that came with peers' statements; the same one may come again.
 CREATE FUNCTION effect_peer_checkpoint(rows jsonb) RETURNS SETOF integer

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from gateway.flows import record
+from gateway.flows import record, record_run
 from gateway.flows.record import Recorded, RecordWriter
 from tests.integration.record_log import RecordLog, a_draft, recorded
 
-FIRST = record.ALONE_MAX + 1
+FIRST = record_run.ALONE_MAX + 1
 
 
 async def one(writer: RecordWriter) -> Recorded:
@@ -25,8 +25,8 @@ def batch_of(entry: Recorded) -> int:
 async def test_who_comes_while_others_wait_is_in_their_batch(
     record_log: RecordLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "LINGER_S", 0.5)
-    monkeypatch.setattr(record, "COMPANY_S_MAX", 20.0)
+    monkeypatch.setattr(record_run, "LINGER_S", 0.5)
+    monkeypatch.setattr(record_run, "COMPANY_S_MAX", 20.0)
     async with record_log.writer() as writer:
         first = [asyncio.create_task(one(writer)) for _ in range(FIRST)]
         await asyncio.sleep(0.05)  # the writer has seen them
@@ -38,8 +38,8 @@ async def test_who_comes_while_others_wait_is_in_their_batch(
 async def test_nobody_waits_longer_than_a_batch_may_grow(
     record_log: RecordLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "LINGER_S", 0.05)
-    monkeypatch.setattr(record, "COMPANY_S_MAX", 0.0)
+    monkeypatch.setattr(record_run, "LINGER_S", 0.05)
+    monkeypatch.setattr(record_run, "COMPANY_S_MAX", 0.0)
     async with record_log.writer() as writer:
         first = [asyncio.create_task(one(writer)) for _ in range(FIRST)]
         early = await asyncio.gather(*first)
@@ -52,7 +52,7 @@ async def test_nobody_waits_longer_than_a_batch_may_grow(
 async def test_alone_waits_for_nobody(
     record_log: RecordLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "LINGER_S", 3600.0)
+    monkeypatch.setattr(record_run, "LINGER_S", 3600.0)
     async with record_log.writer() as writer, asyncio.timeout(20):
         for _ in range(3):
             await one(writer)

@@ -85,7 +85,8 @@ async def test_what_does_not_fit_is_refused_before_it_queues(record_log: RecordL
 
 async def test_an_effect_the_schema_does_not_know_is_refused(record_log: RecordLog) -> None:
     async with record_log.writer() as writer:
-        writer._kinds = frozenset()
+        assert writer._run is not None
+        writer._run._tenancy = replace(writer._run._tenancy, kinds=frozenset())
         with pytest.raises(UnstorableError, match="effect veto: the schema has no such function"):
             await writer.append([a_draft(Veto(mark="x"))], source="a")
 

@@ -119,7 +119,11 @@ async def test_what_lay_under_a_destroyed_key_is_neither_found_nor_opened(
         tmp_path / "own", MasterKey.generate(), network="test", organisation=ORGANISATION
     )
     log = RecordLog(
-        database=record_log.database, signer=record_log.signer, keys=keys, clock=record_log.clock
+        database=record_log.database,
+        signer=record_log.signer,
+        keys=keys,
+        clock=record_log.clock,
+        marks=record_log.marks,
     )
     first, _, _ = await _fill(log)
     for key_id in keys.key_ids():

@@ -1,0 +1,224 @@
+"""How a worker comes to a slot, and what it makes sure of before it writes (PROTOCOL §5).
+
+Lock, barrier, read again, compare: with the highest root that was signed on this machine and with
+what the witnesses hold. A database that is behind either, or says something else, has lost what
+others were given: the slot is frozen for good, an entry in the next free slot tells of it, and
+work goes on there.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from codes.canonical import b64
+from gateway import metrics
+from gateway.clock import Clock
+from gateway.errors import ConfigurationError, UnavailableError
+from gateway.flows.record_drafts import prepare_call
+from gateway.flows.record_marks import ReleasedMarks
+from gateway.flows.record_seal import MonthKeys, MonthSealer
+from gateway.flows.record_slot import SlotWriter
+from gateway.flows.record_types import Draft, NoFreeSlotError, new_id
+from gateway.logs import get_logger
+from gateway.records.errors import RecordsError
+from gateway.storage.append import effect_kinds
+from gateway.storage.database import Database, WriterConnection
+from gateway.storage.slots import (
+    Loss,
+    LossRecorded,
+    SlotState,
+    count_frozen,
+    freeze_slot,
+    last_month,
+    let_go,
+    promise_replication,
+    take_slot,
+    unrecorded_losses,
+)
+from gateway.storage.tiles import read_edge, root_at
+
+LOG_LOSS: Final = "log-loss"
+RELEASED: Final = "released"
+TILES: Final = "tiles"
+
+log = get_logger()
+
+Copies = Callable[[int, int], Mapping[str, Sequence[int]]]
+"""Who was given entries of a slot from an index on: indexes by organisation."""
+
+
+class WitnessesSilentError(UnavailableError):
+    """No witness says how far a slot had grown, and nothing on this machine does either."""
+
+    problem = "slot-unproved"
+
+
+class Elsewhere(Protocol):
+    """What others hold of our slots."""
+
+    async def sizes(self, slot: int) -> Mapping[str, int] | None:
+        """Return the size each witness holds, by its name; None if none of those asked answered."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenancy:
+    """A slot that is ours as long as the connection lives."""
+
+    connection: WriterConnection
+    slot: SlotWriter
+    kinds: frozenset[str]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Takeover:
+    """What slots are taken with; `is_replicated` promises that a commit stands on a standby too."""
+
+    database: Database
+    organisation: str
+    keys: MonthKeys = field(repr=False)
+    clock: Clock
+    marks: ReleasedMarks
+    elsewhere: Elsewhere | None = None
+    is_replicated: bool = False
+
+    async def take(self, copies: Copies) -> Tenancy:
+        """Return the first free slot that nothing is missing from.
+
+        Raises:
+            ConfigurationError: replication was promised and commits wait for no standby.
+            NoFreeSlotError: others hold every slot, or all are frozen.
+            WitnessesSilentError: it cannot be told whether something is missing.
+            UnknownCommitError: the barrier's result is not known.
+            UnavailableError: there is no database.
+        """
+        warnings: list[str] = []
+        connection = await self.database.connect_writer(warnings.append)
+        try:
+            if self.is_replicated:
+                await _require_standby(connection)
+            kinds = await effect_kinds(connection)
+            state, slot = await self._hold(connection, warnings, copies)
+            await self._tell_losses(connection, slot, kinds)
+        except BaseException:
+            # Not `close`: that waits for a database that may be gone.
+            connection.terminate()
+            raise
+        return Tenancy(connection=connection, slot=slot, kinds=kinds, origin=state.origin)
+
+    async def _hold(
+        self, connection: WriterConnection, warnings: Sequence[str], copies: Copies
+    ) -> tuple[SlotState, SlotWriter]:
+        while (state := await take_slot(connection, warnings)) is not None:
+            loss = await self._missing(connection, state, copies)
+            if loss is None:
+                sealer = MonthSealer(self.keys, self.organisation)
+                return state, await slot_writer(
+                    connection, warnings, state, sealer=sealer, clock=self.clock
+                )
+            log.error(
+                "slot_frozen",
+                slot=state.slot,
+                size=loss.size,
+                known_size=loss.known_size,
+                what=loss.known_from,
+            )
+            await freeze_slot(connection, loss)
+            await let_go(connection, state.slot)
+        raise NoFreeSlotError("every slot is held or frozen")
+
+    async def _missing(
+        self, connection: WriterConnection, state: SlotState, copies: Copies
+    ) -> Loss | None:
+        """Return what was released from a slot and is not in the database as it was."""
+        mark = self.marks.highest(state.origin)
+        sizes = {} if self.elsewhere is None else await self.elsewhere.sizes(state.slot)
+        if sizes is None and mark is None:
+            raise WitnessesSilentError(f"slot {state.slot}: no witness answers")
+        known_from, known_size = RELEASED, 0 if mark is None else mark.size
+        for witness, size in (sizes or {}).items():
+            if size > known_size:
+                known_from, known_size = witness, size
+        is_prefix = is_whole = await leads_to_its_root(connection, state)
+        if is_whole and mark is not None and mark.size <= state.size:
+            is_prefix = await root_at(connection, state.slot, mark.size) == mark.root
+        if is_prefix and known_size <= state.size:
+            return None
+        is_marked = mark is not None and known_size == mark.size
+        return Loss(
+            slot=state.slot,
+            size=state.size,
+            root=state.root,
+            known_size=known_size,
+            known_root=mark.root if mark is not None and is_marked else None,
+            known_from=known_from if is_whole else TILES,
+            is_prefix=is_prefix,
+            copies=copies(state.slot, state.size if is_prefix else 0),
+        )
+
+    async def _tell_losses(
+        self, connection: WriterConnection, slot: SlotWriter, kinds: frozenset[str]
+    ) -> None:
+        """Record every loss that no entry tells of yet."""
+        metrics.RECORD_SLOTS_FROZEN.set(await count_frozen(connection))
+        drafts = [_loss_draft(loss) for loss in await unrecorded_losses(connection)]
+        if drafts:
+            await slot.write(
+                prepare_call(drafts, organisation=self.organisation, slot=slot.slot, kinds=kinds)
+            )
+
+
+async def _require_standby(connection: WriterConnection) -> None:
+    if not await promise_replication(connection):
+        raise ConfigurationError("durability replicated: there is no synchronous standby")
+
+
+async def leads_to_its_root(connection: WriterConnection, state: SlotState) -> bool:
+    """Tell whether the entries and tiles at the edge of a slot lead to its root."""
+    try:
+        return (await read_edge(connection, state)).root() == state.root
+    except RecordsError:
+        return False
+
+
+async def slot_writer(
+    connection: WriterConnection,
+    warnings: Sequence[str],
+    state: SlotState,
+    *,
+    sealer: MonthSealer,
+    clock: Clock,
+) -> SlotWriter:
+    """Return the writer of a slot that this connection holds."""
+    return SlotWriter(
+        connection=connection,
+        state=state,
+        edge=await read_edge(connection, state),
+        month=await last_month(connection, state.slot),
+        sealer=sealer,
+        clock=clock,
+        warnings=warnings,
+    )
+
+
+def _loss_draft(loss: Loss) -> Draft:
+    entry_id = new_id()
+    private: dict[str, object] = {
+        "slot": loss.slot,
+        "size": loss.size,
+        "root": b64(loss.root),
+        "known_size": loss.known_size,
+        "known_from": loss.known_from,
+        "is_prefix": int(loss.is_prefix),
+        "copies": {name: list(indexes) for name, indexes in loss.copies.items()},
+    }
+    if loss.known_root is not None:
+        private["known_root"] = b64(loss.known_root)
+    return Draft(
+        entry_id=entry_id,
+        kind=LOG_LOSS,
+        members={},
+        private=private,
+        effects=(LossRecorded(slot=loss.slot, entry_id=entry_id),),
+    )

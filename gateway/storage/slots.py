@@ -1,0 +1,225 @@
+"""Writer slots: taken by one, moved by compare-and-set, frozen for good when something was lost.
+
+The caller owns the connection. Failures come back typed by what they prove, as in `append`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Final, LiteralString
+
+import asyncpg
+import msgspec
+
+from gateway.records.tree import EMPTY_ROOT
+from gateway.storage.append import UnknownCommitError, known_failures
+from gateway.storage.database import Connection, WriterConnection
+from gateway.storage.effects import Effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotState:
+    """A slot's row: what is committed there."""
+
+    slot: int
+    origin: str
+    epoch: int
+    size: int
+    root: bytes
+    last_time: datetime | None
+    is_signable: bool
+    """Whether this root may be signed: not if something else was signed under this origin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A slot whose database is behind what was released from it, or says something else.
+
+    `copies` are the indexes that other organisations were given, as far as this process knows.
+    """
+
+    slot: int
+    size: int
+    """What the database holds."""
+    root: bytes = field(repr=False)
+    known_size: int
+    known_root: bytes | None = field(repr=False)
+    known_from: str
+    """`released` (this machine's own mark), `tiles`, or the name of a witness."""
+    is_prefix: bool
+    """Whether what the database holds is the beginning of what was released."""
+    copies: Mapping[str, Sequence[int]] = field(default_factory=dict, repr=False)
+
+
+# In slot order, and only those that nobody holds: a worker takes the first it gets.
+_TRY_LOCK: Final[LiteralString] = """
+    SELECT pg_try_advisory_lock(2, $1)
+"""
+_UNLOCK: Final[LiteralString] = """
+    SELECT pg_advisory_unlock(2, $1)
+"""
+_CANDIDATES: Final[LiteralString] = """
+    SELECT slot FROM log_slots WHERE NOT is_frozen ORDER BY slot
+"""
+# Raising the epoch is a commit of its own, the barrier: once it is acknowledged, no commit of an
+# earlier holder can still come, and everything read after it is as durable as it is.
+_TAKE: Final[LiteralString] = """
+    UPDATE log_slots SET epoch = epoch + 1
+     WHERE slot = $1 AND NOT is_frozen
+    RETURNING slot, origin, epoch, size, root, last_time, true AS is_signable
+"""
+
+
+async def take_slot(
+    connection: WriterConnection, warnings: Sequence[str], *, wanted: Sequence[int] | None = None
+) -> SlotState | None:
+    """Hold the first free slot for as long as the connection lives; `None` if there is none.
+
+    `warnings` grows with every WARNING on the connection: a barrier that came with one is none.
+    """
+    with known_failures():
+        for row in await connection.fetch(_CANDIDATES):
+            slot: int = row["slot"]
+            if wanted is not None and slot not in wanted:
+                continue
+            if await connection.fetchval(_TRY_LOCK, slot):
+                taken = await connection.fetchrow(_TAKE, slot)
+                if warnings:
+                    raise UnknownCommitError(f"WARNING {warnings[0]} at the barrier")
+                if taken is not None:
+                    return slot_state(taken)
+                await connection.fetchval(_UNLOCK, slot)
+    return None
+
+
+async def let_go(connection: WriterConnection, slot: int) -> None:
+    """Hold a slot no longer, but keep the connection."""
+    with known_failures():
+        await connection.fetchval(_UNLOCK, slot)
+
+
+_ADD_SLOT: Final[LiteralString] = """
+    INSERT INTO log_slots (slot, origin, root) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+"""
+
+
+async def add_slot(connection: WriterConnection, slot: int, origin: str) -> None:
+    """Make the row of an empty slot, unless it is there."""
+    with known_failures():
+        await connection.execute(_ADD_SLOT, slot, origin, EMPTY_ROOT)
+
+
+_LAST_MONTH: Final[LiteralString] = "SELECT max(month) FROM log_months WHERE slot = $1"
+
+
+async def last_month(connection: WriterConnection, slot: int) -> int | None:
+    """Return the month of the slot's last entry."""
+    with known_failures():
+        month: int | None = await connection.fetchval(_LAST_MONTH, slot)
+    return month
+
+
+_STANDBYS: Final[LiteralString] = """
+    SELECT current_setting('synchronous_standby_names') <> '' AND synchronous_standbys() > 0
+"""
+_PROMISE: Final[LiteralString] = "SELECT set_config('sekisho.durability', 'replicated', false)"
+
+
+async def promise_replication(connection: WriterConnection) -> bool:
+    """Let this connection commit entries only while commits wait for a standby.
+
+    Tells whether there is one now that they wait for.
+    """
+    with known_failures():
+        await connection.fetchval(_PROMISE)
+        return bool(await connection.fetchval(_STANDBYS))
+
+
+_FREEZE: Final[LiteralString] = """
+    WITH frozen AS (
+        UPDATE log_slots SET is_frozen = true WHERE slot = $1 AND NOT is_frozen
+        RETURNING slot, size, root
+    )
+    INSERT INTO log_losses (slot, size, root, known_size, known_root, known_from, is_prefix,
+                            copies)
+    SELECT slot, size, root, $2, $3, $4, $5, $6::text::jsonb FROM frozen
+"""
+
+
+async def freeze_slot(connection: Connection, loss: Loss) -> None:
+    """Let nothing be written into a slot ever again; doing it twice does nothing."""
+    with known_failures():
+        await connection.execute(
+            _FREEZE,
+            loss.slot,
+            loss.known_size,
+            loss.known_root,
+            loss.known_from,
+            loss.is_prefix,
+            msgspec.json.encode(loss.copies).decode(),
+        )
+
+
+_LOSSES: Final[LiteralString] = """
+    SELECT slot, size, root, known_size, known_root, known_from, is_prefix, copies::text AS copies
+      FROM log_losses
+     WHERE entry_id IS NULL
+     ORDER BY slot
+"""
+
+
+async def unrecorded_losses(connection: WriterConnection) -> list[Loss]:
+    """Return the losses that no entry tells of yet."""
+    with known_failures():
+        rows = await connection.fetch(_LOSSES)
+    return [
+        Loss(
+            slot=row["slot"],
+            size=row["size"],
+            root=row["root"],
+            known_size=row["known_size"],
+            known_root=row["known_root"],
+            known_from=row["known_from"],
+            is_prefix=row["is_prefix"],
+            copies=msgspec.json.decode(row["copies"], type=dict[str, list[int]]),
+        )
+        for row in rows
+    ]
+
+
+_FROZEN: Final[LiteralString] = "SELECT count(*) FROM log_slots WHERE is_frozen"
+
+
+async def count_frozen(connection: WriterConnection) -> int:
+    """Return how many slots nothing is written into any more."""
+    with known_failures():
+        count: int = await connection.fetchval(_FROZEN)
+    return count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossRecorded(Effect):
+    """A loss is told of by one entry; refused if another entry was first."""
+
+    KIND: ClassVar[str] = "log_loss"
+
+    slot: int
+    entry_id: str
+
+    @property
+    def key(self) -> str:
+        """Return the slot."""
+        return str(self.slot)
+
+
+def slot_state(row: asyncpg.Record) -> SlotState:
+    """Return a slot's row as a value."""
+    return SlotState(
+        slot=row["slot"],
+        origin=row["origin"],
+        epoch=row["epoch"],
+        size=row["size"],
+        root=row["root"],
+        last_time=row["last_time"] if row["size"] else None,
+        is_signable=row["is_signable"],
+    )
