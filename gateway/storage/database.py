@@ -165,7 +165,13 @@ class Database:
         """
         try:
             connection = await asyncpg.connect(self._dsn, timeout=CONNECT_TIMEOUT_S)
-            await connection.fetch(_SET, list(_WRITER_SETTINGS), list(_WRITER_SETTINGS.values()))
+            try:
+                await connection.fetch(
+                    _SET, list(_WRITER_SETTINGS), list(_WRITER_SETTINGS.values())
+                )
+            except BaseException:
+                connection.terminate()
+                raise
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise UnavailableError(f"database: {type(error).__name__}") from error
         _watch_socket(connection)
