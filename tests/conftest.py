@@ -1,5 +1,6 @@
 """One embedded PostgreSQL a session, and for each test that asks a fresh copy of the schema."""
 
+import io
 import itertools
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from typing import Final
 import asyncpg
 import pytest
 
+from gateway import logs
 from gateway.storage.database import Database
 from gateway.storage.embedded import OWNER_ROLE, SUPERUSER, EmbeddedPostgres
 from gateway.storage.migrate import migrate
@@ -32,6 +34,12 @@ class Dsns:
 
 
 NewDatabase = Callable[[], Awaitable[Dsns]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_logs() -> None:
+    """Format log lines as in production: the default draws whole stacks, a second each."""
+    logs.configure(stream=io.StringIO())
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,14 @@
 """The whole network as a fixture."""
 
-import io
 from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway import logs
 from gateway.demo import cast
 from gateway.storage.embedded import EmbeddedPostgres
 from tests.conftest import NewDatabase, new_databases
 from tests.e2e.parties import Network, whole_network
 from tests.e2e.people import People
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quiet_logs() -> None:
-    """Keep log lines out of what commands print."""
-    logs.configure(stream=io.StringIO())
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,11 @@
 """The record log of one organisation, opened in a database of its own."""
 
-import io
 from pathlib import Path
 
 import pytest
 
 from certs.keystore import KeyStore, MasterKey
 from certs.log_keys import LogSigner
-from gateway import logs
 from gateway.flows.record_marks import ReleasedMarks
 from gateway.storage.database import Database
 from tests.conftest import Dsns
@@ -18,12 +16,6 @@ from tests.integration.record_log import (
     SetClock,
     add_effects,
 )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quiet_logs() -> None:
-    """Format log lines as in production: the default draws whole stacks, a second each."""
-    logs.configure(stream=io.StringIO())
 
 
 @pytest.fixture(scope="session")

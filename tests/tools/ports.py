@@ -26,6 +26,12 @@ def held_ports(names: Sequence[str]) -> Iterator[dict[str, int]]:
             holder.close()
 
 
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody had a moment ago, for servers that do not share."""
+    with held_ports([str(number) for number in range(count)]) as ports:
+        return list(ports.values())
+
+
 def free_port() -> int:
     """Return a port that nobody had a moment ago, for a server that starts at once."""
     with held_ports(["one"]) as ports:

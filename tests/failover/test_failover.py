@@ -1,0 +1,177 @@
+"""PostgreSQL past one machine: leaders die and change, and nothing acknowledged is ever missing."""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from gateway.errors import ConfigurationError
+from gateway.flows.record import RecordWriter, SlotStoppedError
+from gateway.storage.database import Database
+from gateway.storage.embedded import SUPERUSER
+from tests.failover.cluster import Cluster, Node
+from tests.failover.load import Load, audit, loaded
+from tests.integration.record_log import RecordLog, a_draft, recorded
+
+BEFORE = 60
+AFTER = 60
+
+
+@asynccontextmanager
+async def at_work(log: RecordLog, cluster: Cluster) -> AsyncIterator[RecordWriter]:
+    """Hold a slot on the cluster whose commits were promised a standby."""
+    database = await Database.open_when_there(cluster.dsn(), patience_s=30)
+    try:
+        async with replace(log, database=database).writer(is_replicated=True) as writer:
+            yield writer
+    finally:
+        await database.close()
+
+
+async def _hold_against_the_log(log: RecordLog, cluster: Cluster, load: Load) -> None:
+    found = await audit(log, cluster.dsn(), load.acknowledged)
+    print(f"gap {load.gap_s:.1f} s, {load.refused} refused, {found}")  # noqa: T201 - for people: -rP
+    assert (found.missing, found.forks) == (0, 0)
+
+
+async def test_a_leader_that_is_killed_takes_nothing_acknowledged_with_it(
+    cluster: Cluster, replicated_log: RecordLog
+) -> None:
+    async with at_work(replicated_log, cluster) as writer, loaded(writer) as load:
+        await load.more(BEFORE)
+        leader = cluster.node("leader")
+        leader.kill_postgres()
+        await load.more(AFTER)
+
+    assert (cluster.find("leader") or leader).name != leader.name
+    assert load.refused > 0
+    await _hold_against_the_log(replicated_log, cluster, load)
+
+
+async def test_a_planned_switchover_loses_nothing(
+    cluster: Cluster, replicated_log: RecordLog
+) -> None:
+    leader, standby = cluster.node("leader"), cluster.node("sync_standby")
+    async with at_work(replicated_log, cluster) as writer, loaded(writer) as load:
+        await load.more(BEFORE)
+        status, _ = await asyncio.to_thread(
+            cluster.ask,
+            *(leader.name, "POST", "/switchover"),
+            {"leader": leader.name, "candidate": standby.name},
+        )
+        await load.more(AFTER)
+
+    assert status == 200
+    assert cluster.node("leader").name == standby.name
+    await _hold_against_the_log(replicated_log, cluster, load)
+
+
+async def test_commits_wait_for_another_standby_when_theirs_is_lost(
+    cluster: Cluster, replicated_log: RecordLog
+) -> None:
+    standby, other = cluster.node("sync_standby"), cluster.node("replica")
+    async with at_work(replicated_log, cluster) as writer, loaded(writer) as load:
+        await load.more(BEFORE)
+        standby.kill()
+        await cluster.until(lambda: cluster.find("sync_standby") is other)
+        await load.more(AFTER)
+
+    await _hold_against_the_log(replicated_log, cluster, load)
+
+
+async def test_a_cancelled_wait_for_the_standby_is_not_taken_for_a_commit(
+    cluster: Cluster, replicated_log: RecordLog
+) -> None:
+    standby = cluster.node("sync_standby")
+    async with at_work(replicated_log, cluster) as writer:
+        (kept,) = await writer.append([a_draft()], source="a")
+        superuser = await asyncpg.connect(cluster.dsn(SUPERUSER))
+        standby.pause_postgres(is_paused=True)
+        try:
+            append = asyncio.create_task(writer.append([a_draft()], source="a"))
+            async with asyncio.timeout(10):
+                while not await superuser.fetchval(
+                    "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity"
+                    " WHERE wait_event = 'SyncRep'"
+                ):
+                    await asyncio.sleep(0.005)
+            with pytest.raises(SlotStoppedError):
+                await append
+        finally:
+            standby.pause_postgres(is_paused=False)
+            await superuser.close()
+        async with asyncio.timeout(30):
+            await writer.wait_taken()
+        (after,) = await writer.append([a_draft()], source="a")
+
+    # The commit was there all the same; the barrier behind it made it certain.
+    assert recorded(after).index == recorded(kept).index + 2
+    found = await audit(replicated_log, cluster.dsn(), [recorded(kept), recorded(after)])
+    assert (found.missing, found.forks, found.frozen) == (0, 0, 0)
+
+
+async def test_a_node_that_lags_is_not_promoted_by_patroni(cluster: Cluster) -> None:
+    leader, lagging = cluster.node("leader"), cluster.node("replica")
+
+    status, said = await asyncio.to_thread(
+        cluster.ask,
+        *(leader.name, "POST", "/switchover"),
+        {"leader": leader.name, "candidate": lagging.name},
+    )
+
+    assert (status, "sync_standby" in said) == (412, True), said
+    assert cluster.node("leader") is leader
+
+
+@asynccontextmanager
+async def promoted_by_hand(cluster: Cluster, node: Node) -> AsyncIterator[str]:
+    """Serve a node's data as if it were a primary, against everything Patroni knows."""
+    (node.data / "standby.signal").unlink()
+    server = subprocess.Popen(  # noqa: ASYNC220 - returns at once
+        [*cluster.server_command(node), "-c", "synchronous_standby_names="],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        dsn = cluster.dsn_of(node.name, "sekisho_app")
+        await (await Database.open_when_there(dsn, patience_s=30)).close()
+        yield dsn
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(node.data)
+
+
+async def test_a_lagging_node_that_somebody_promoted_is_found_out(
+    cluster: Cluster, replicated_log: RecordLog
+) -> None:
+    lagging = cluster.node("replica")
+    async with at_work(replicated_log, cluster) as writer:
+        await writer.append([a_draft()], source="a")
+        lagging.kill()
+        slot = writer.slot
+        (gone,) = await writer.append([a_draft()], source="a")
+
+    async with promoted_by_hand(cluster, lagging) as dsn:
+        database = await Database.open(dsn)
+        log = replace(replicated_log, database=database)
+        try:
+            with pytest.raises(ConfigurationError, match="no synchronous standby"):
+                async with log.writer(is_replicated=True):
+                    pass
+            async with log.writer() as writer:
+                assert writer.slot != slot
+            async with database.read() as connection:
+                loss = await connection.fetchrow("SELECT * FROM log_losses")
+        finally:
+            await database.close()
+
+    assert loss is not None
+    assert (loss["slot"], loss["known_size"]) == (slot, recorded(gone).index + 1)
+    assert (loss["size"] < loss["known_size"], loss["is_prefix"]) == (True, True)
+    assert loss["entry_id"] is not None
