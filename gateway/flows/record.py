@@ -98,7 +98,13 @@ async def record_writer(
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoints") as thread:
         writer = RecordWriter(
             takeover=takeover,
-            notary=Notary(signer=signer, clock=clock, thread=thread, marks=marks),
+            notary=Notary(
+                signer=signer,
+                clock=clock,
+                thread=thread,
+                marks=marks,
+                is_replicated=is_replicated,
+            ),
             queue=FairQueue() if queue is None else queue,
         )
         with contextlib.suppress(WitnessesSilentError):

@@ -1,7 +1,7 @@
 """Statements of entries recorded before: any slot's, under that slot's committed root.
 
 A note can be made again at any time, by any worker: what is signed here was read back from the
-database, so it is committed.
+database, so it is committed; where commits are replicated, a barrier makes sure of it first.
 """
 
 import asyncio
@@ -34,13 +34,21 @@ class Notary:
     """Signs committed checkpoints, in a thread, one after another; remembers the latest.
 
     What it signs is marked outside the database first: nobody holds what no mark tells of.
+    `is_replicated` says that only what stands on a standby is committed.
     """
 
     def __init__(
-        self, *, signer: LogSigner, clock: Clock, thread: Executor, marks: ReleasedMarks
+        self,
+        *,
+        signer: LogSigner,
+        clock: Clock,
+        thread: Executor,
+        marks: ReleasedMarks,
+        is_replicated: bool = False,
     ) -> None:
         self._signer = signer
         self._marks = marks
+        self.is_replicated: Final = is_replicated
         self._clock = clock
         self.thread: Final = thread
         self._notes: OrderedDict[Checkpoint, str] = OrderedDict()
@@ -96,7 +104,7 @@ async def find_recorded(database: Database, entry_ids: Sequence[str]) -> dict[st
 
 async def checkpoint_of(database: Database, notary: Notary, slot: int) -> str:
     """Return a note of a slot's committed root, or raise NotFoundError, SlotFrozenError."""
-    async with database.read() as connection:
+    async with database.snapshot(is_certain=notary.is_replicated) as connection:
         state = (await read_slots(connection, [slot])).get(slot)
     if state is None:
         raise NotFoundError("no such slot")
@@ -158,7 +166,7 @@ def _from_memory(entries: Sequence[Recorded]) -> StatementGroup | None:
 async def _from_tiles(
     database: Database, notary: Notary, by_slot: Mapping[int, Sequence[Recorded]]
 ) -> dict[int, StatementGroup | None]:
-    async with database.snapshot() as connection:
+    async with database.snapshot(is_certain=notary.is_replicated) as connection:
         states = await read_slots(connection, list(by_slot))
         if len(states) != len(by_slot):
             raise NotFoundError("no such slot")

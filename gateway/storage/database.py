@@ -14,7 +14,7 @@ from typing import Final, LiteralString, Self, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from gateway.errors import UnavailableError
+from gateway.errors import UnavailableError, UnknownResultError
 
 Record: TypeAlias = asyncpg.Record
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -70,6 +70,12 @@ _SET: Final[LiteralString] = """
     SELECT set_config(w.name, w.value, false)
       FROM unnest($1::text[], $2::text[]) AS w (name, value)
       JOIN pg_settings USING (name)
+"""
+
+_WARNING: Final = "01000"
+# A commit of its own that touches no row, so that nobody waits for anybody else.
+_COMMIT_SOMETHING: Final[LiteralString] = """
+    SELECT pg_logical_emit_message(true, 'sekisho', 'barrier')
 """
 
 
@@ -140,13 +146,20 @@ class Database:
             raise UnavailableError(f"database: {type(error).__name__}") from error
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Connection]:
-        """Lend a connection whose reads all see one instant and which cannot write."""
-        async with (
-            self.read() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            yield connection
+    async def snapshot(self, *, is_certain: bool = False) -> AsyncIterator[Connection]:
+        """Lend a connection whose reads all see one instant and which cannot write.
+
+        With `is_certain` the context ends only when all that was read stands on the standby too.
+
+        Raises:
+            UnknownResultError: whether it does is not known.
+            UnavailableError: the database is gone, or the standby does not answer.
+        """
+        async with self.read() as connection:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                yield connection
+            if is_certain:
+                await _barrier(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -178,10 +191,31 @@ class Database:
 
         def listen(_: object, message: asyncpg.PostgresLogMessage) -> None:
             if isinstance(message, asyncpg.PostgresWarning):
-                on_warning(message.sqlstate or "01000")
+                on_warning(message.sqlstate or _WARNING)
 
         connection.add_log_listener(listen)
         return connection
+
+
+async def _barrier(connection: Connection) -> None:
+    """Return when everything that was visible on this connection stands on the standby too.
+
+    What is visible may be a commit whose wait for the standby was cancelled. A later commit on
+    the same server that was waited for proves it: what is replicated keeps its order (PROTOCOL §5).
+    """
+    warnings: list[str] = []
+
+    def listen(_: object, message: asyncpg.PostgresLogMessage) -> None:
+        if isinstance(message, asyncpg.PostgresWarning):
+            warnings.append(message.sqlstate or _WARNING)
+
+    connection.add_log_listener(listen)
+    try:
+        await connection.execute(_COMMIT_SOMETHING)
+    finally:
+        connection.remove_log_listener(listen)
+    if warnings:
+        raise UnknownResultError(f"barrier: WARNING {warnings[0]}")
 
 
 async def _leave_as_it_is(_connection: WriterConnection) -> None:

@@ -93,7 +93,8 @@ class Node:
         assert pid is not None
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for each in (pid, *map(int, children)):
-            os.kill(each, signal.SIGSTOP if is_paused else signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGSTOP if is_paused else signal.SIGCONT)
 
     def kill(self) -> None:
         """End the whole node as a power cut would."""
@@ -102,7 +103,21 @@ class Node:
             self.patroni.wait()
             self.patroni = None
         if (pid := self.postmaster()) is not None:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + READY_S
+        while self._is_served():
+            # The children of a dead postmaster notice by themselves.
+            assert time.monotonic() < deadline, self.name
+            time.sleep(_POLL_S)
+
+    def _is_served(self) -> bool:
+        """Tell whether any process works in this node's data."""
+        for process in Path("/proc").iterdir():
+            with suppress(OSError):
+                if process.name.isdigit() and (process / "cwd").samefile(self.data):
+                    return True
+        return False
 
 
 class Cluster:

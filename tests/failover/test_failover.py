@@ -84,6 +84,16 @@ async def test_commits_wait_for_another_standby_when_theirs_is_lost(
     await _hold_against_the_log(replicated_log, cluster, load)
 
 
+async def _cancel_a_wait(superuser: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Let a commit that waits for the standby *succeed*, with a WARNING."""
+    async with asyncio.timeout(10):
+        while not await superuser.fetchval(
+            "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity"
+            " WHERE wait_event = 'SyncRep'"
+        ):
+            await asyncio.sleep(0.005)
+
+
 async def test_a_cancelled_wait_for_the_standby_is_not_taken_for_a_commit(
     cluster: Cluster, replicated_log: RecordLog
 ) -> None:
@@ -94,12 +104,7 @@ async def test_a_cancelled_wait_for_the_standby_is_not_taken_for_a_commit(
         standby.pause_postgres(is_paused=True)
         try:
             append = asyncio.create_task(writer.append([a_draft()], source="a"))
-            async with asyncio.timeout(10):
-                while not await superuser.fetchval(
-                    "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity"
-                    " WHERE wait_event = 'SyncRep'"
-                ):
-                    await asyncio.sleep(0.005)
+            await _cancel_a_wait(superuser)
             with pytest.raises(SlotStoppedError):
                 await append
         finally:
@@ -132,6 +137,8 @@ async def test_a_node_that_lags_is_not_promoted_by_patroni(cluster: Cluster) -> 
 async def promoted_by_hand(cluster: Cluster, node: Node) -> AsyncIterator[str]:
     """Serve a node's data as if it were a primary, against everything Patroni knows."""
     (node.data / "standby.signal").unlink()
+    # Its process may still be a zombie, which PostgreSQL would take for a server.
+    (node.data / "postmaster.pid").unlink(missing_ok=True)
     server = subprocess.Popen(  # noqa: ASYNC220 - returns at once
         [*cluster.server_command(node), "-c", "synchronous_standby_names="],
         stdout=subprocess.DEVNULL,
@@ -175,3 +182,37 @@ async def test_a_lagging_node_that_somebody_promoted_is_found_out(
     assert (loss["slot"], loss["known_size"]) == (slot, recorded(gone).index + 1)
     assert (loss["size"] < loss["known_size"], loss["is_prefix"]) == (True, True)
     assert loss["entry_id"] is not None
+
+
+async def test_what_is_visible_but_not_replicated_is_signed_by_nobody(
+    cluster: Cluster, replicated_log: RecordLog
+) -> None:
+    standby = cluster.node("sync_standby")
+    async with (
+        at_work(replicated_log, cluster) as writer,
+        at_work(replicated_log, cluster) as reader,
+    ):
+        superuser = await asyncpg.connect(cluster.dsn(SUPERUSER))
+        draft, slot = a_draft(), writer.slot
+        assert slot is not None
+        standby.pause_postgres(is_paused=True)
+        try:
+            append = asyncio.create_task(writer.append([draft], source="a"))
+            await _cancel_a_wait(superuser)
+            with pytest.raises(SlotStoppedError):
+                await append
+            async with asyncio.timeout(10):
+                while not (found := await reader.find([draft.entry_id])):
+                    await asyncio.sleep(0.005)
+            proving = asyncio.create_task(reader.statements(list(found.values())))
+            noting = asyncio.create_task(reader.checkpoint(slot))
+            await asyncio.wait({proving, noting}, timeout=0.5)
+            is_early = proving.done() or noting.done()
+        finally:
+            standby.pause_postgres(is_paused=False)
+            await superuser.close()
+        group = await proving
+        await noting
+
+    assert not is_early
+    assert [one.entry.public.id for one in replicated_log.verify(group)] == [draft.entry_id]
