@@ -49,6 +49,38 @@ def explore(
     return Explored(len(before), steps)
 
 
+def hopeless(
+    start: S,
+    *,
+    moves: Callable[[S], Iterable[tuple[str, S]]],
+    is_good: Callable[[S], bool],
+) -> Explored[S]:
+    """Look for a state from which no good one can be reached any more, whatever happens."""
+    reached: dict[S, tuple[S, str] | None] = {start: None}
+    leads_to: dict[S, list[S]] = {}
+    waiting = deque([start])
+    steps = 0
+    while waiting:
+        state = waiting.popleft()
+        for label, after in moves(state):
+            steps += 1
+            leads_to.setdefault(after, []).append(state)
+            if after not in reached:
+                reached[after] = (state, label)
+                waiting.append(after)
+    hopeful = {state for state in reached if is_good(state)}
+    waiting.extend(hopeful)
+    while waiting:
+        for earlier in leads_to.get(waiting.popleft(), ()):
+            if earlier not in hopeful:
+                hopeful.add(earlier)
+                waiting.append(earlier)
+    for state in reached:  # in the order they were reached: the nearest first
+        if state not in hopeful:
+            return Explored(len(reached), steps, "hopeless", _trace(reached, state))
+    return Explored(len(reached), steps)
+
+
 def _trace(before: dict[S, tuple[S, str] | None], state: S) -> tuple[str, ...]:
     labels: list[str] = []
     while (step := before[state]) is not None:
