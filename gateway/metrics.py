@@ -123,6 +123,16 @@ RECORD_SLOTS_FROZEN: Final = Gauge(
     multiprocess_mode="livemax",
 )
 
+# Witnesses (PROTOCOL §5).
+WITNESSED: Final = Counter(
+    "sekisho_witnessed_checkpoints",
+    "Requests of others to cosign a checkpoint, answered.",
+    ["outcome"],
+)
+FORKS_FOUND: Final = Counter(
+    "sekisho_forks_found", "Logs of others found to have signed two trees."
+)
+
 # Trust.
 DIRECTORY_VERSION: Final = Gauge(
     "sekisho_directory_version", "Directory version in use.", multiprocess_mode="livemin"

@@ -29,6 +29,7 @@ from policies.measures import StopSwitch
 PUBLICATION_S: Final = 0.5
 UPKEEP_S: Final = 3600.0
 EVENTS_S: Final = 60.0
+FORKS_S: Final = 60.0
 
 
 class _LateGate:
@@ -83,6 +84,9 @@ def _tasks(services: CoreServices, outbox: OutboxJob, upkeep: Upkeep) -> tuple[B
         BackgroundTask(
             name="security-events",
             run=lambda: every(EVENTS_S, events.turn, name="security-events"),
+        ),
+        BackgroundTask(
+            name="forks", run=lambda: every(FORKS_S, services.forks.record, name="forks")
         ),
         BackgroundTask(name="outbox", run=outbox.run),
         BackgroundTask(name="upkeep", run=lambda: every(UPKEEP_S, upkeep.turn, name="upkeep")),

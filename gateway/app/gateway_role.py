@@ -21,6 +21,7 @@ from gateway.flows.deliver import Deliver
 from gateway.flows.delivery_drafts import KIND as DELIVERY
 from gateway.flows.delivery_drafts import DeliveryDrafts
 from gateway.flows.evidence import SecurityEvents
+from gateway.flows.forks import Forks
 from gateway.flows.inquire import Inquire
 from gateway.flows.notices import Notices
 from gateway.flows.outcomes import KIND as OUTCOME
@@ -34,6 +35,7 @@ from gateway.flows.take_codes import TakeCodes
 from gateway.flows.take_corrections import TakeCorrections
 from gateway.flows.take_deliveries import TakeDeliveries
 from gateway.flows.wanted_codes import WantedCodes
+from gateway.flows.witnessing import Witnessing
 from gateway.jobs.expiry import INTERVAL_S as EXPIRY_INTERVAL_S
 from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.inquiries import InquiryJob
@@ -53,6 +55,7 @@ END_LAPSED_S = 60.0
 NOTICES_S = 15.0
 DAYS_S = 3600.0
 EVENTS_S = 60.0
+FORKS_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class Flows:
     release: Release
     deliver: Deliver
     events: SecurityEvents
+    forks: Forks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,7 @@ def make_flows(
         release=Release(context, answering, DeliveryDrafts(context, outcomes)),
         deliver=Deliver(context, answering),
         events=SecurityEvents(context, listener="network"),
+        forks=Forks(context.database, context.clock, context.writer),
     )
 
 
@@ -209,6 +214,7 @@ def _tasks(
         BackgroundTask(name="outbox", run=outbox.run),
         _periodic("expiry", EXPIRY_INTERVAL_S, expiry.turn),
         _periodic("security-events", EVENTS_S, flows.events.turn),
+        _periodic("forks", FORKS_S, flows.forks.record),
         _periodic("take-up", TAKE_UP_S, inquiries.take_up),
         _periodic("lapses", END_LAPSED_S, inquiries.end_lapsed),
         _periodic("notices", NOTICES_S, flows.notices.turn),
@@ -234,6 +240,12 @@ def _listeners(worker: WorkerContext, context: Context, flows: Flows) -> tuple[L
         statements=OwnStatements(context),
         corrections=TakeCorrections(context),
         checkpoints=Checkpoints(context),
+        witnessing=Witnessing(
+            trust=context.trust,
+            database=context.database,
+            clock=context.clock,
+            forks=flows.forks,
+        ),
         events=flows.events,
     )
     return (

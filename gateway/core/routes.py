@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from gateway.core import log_routes
 from gateway.core.noise import noting
 from gateway.core.services import CoreCall
+from gateway.http.log_routes import LOG_ROUTES
 from gateway.http.members import GATEWAY_ONLY, MEMBER, RESIDENT_NETWORK_ONLY
 from gateway.http.routes import Route
 from gateway.wire.code_changes import ResidentCodeChangesAnswer, ResidentCodeChangesRequest
@@ -199,5 +199,5 @@ ROUTES = (
         headers=(IF_NONE_MATCH,),
         statuses=(200, 304),
     ),
-    *log_routes.ROUTES,
+    *LOG_ROUTES,
 )

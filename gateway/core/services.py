@@ -18,6 +18,8 @@ from gateway.core.statements import StatementDesk
 from gateway.flows.checkpoints import Checkpoints
 from gateway.flows.context import Context
 from gateway.flows.evidence import SecurityEvents
+from gateway.flows.forks import Forks
+from gateway.flows.witnessing import Witnessing
 from gateway.http.members import Member
 from gateway.http.routes import Call
 from gateway.settings import CoreSettings
@@ -37,6 +39,8 @@ class CoreServices:
     corrections: CorrectionDesk
     publication: Publication
     checkpoints: Checkpoints
+    forks: Forks
+    witnessing: Witnessing
     events: SecurityEvents
 
     @classmethod
@@ -52,6 +56,7 @@ class CoreServices:
             request_life=timedelta(days=settings.request_expires_days),
             providers_per_person_day_max=settings.providers_per_person_day_max,
         )
+        forks = Forks(context.database, context.clock, context.writer)
         return cls(
             permits=PermitDesk(context, codes, rules),
             outcomes=OutcomeDesk(context),
@@ -63,6 +68,13 @@ class CoreServices:
             corrections=CorrectionDesk(context),
             publication=publication,
             checkpoints=Checkpoints(context),
+            forks=forks,
+            witnessing=Witnessing(
+                trust=context.trust,
+                database=context.database,
+                clock=context.clock,
+                forks=forks,
+            ),
             events=SecurityEvents(context, listener=LISTENER),
         )
 

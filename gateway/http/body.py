@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
+ANY_TYPE: Final = "*/*"
+"""For a route whose standard says nothing about media types."""
 BODY_READ_S: Final = 30.0
 CHUNK_READ_S: Final = 10.0
 _FORM_FIELDS_MAX: Final = 64
@@ -48,7 +50,7 @@ async def read_body(
 
 
 async def read_bytes(request: web.Request, *, bytes_max: int, media_type: str) -> bytes:
-    """Return the whole body, at most `bytes_max` long, of exactly this media type."""
+    """Return the whole body, at most `bytes_max` long, of exactly this media type (or any)."""
     if request.content.is_eof() and request.content.exception() is None:
         # All of it came with its headers, as a small body does: nothing is waited for.
         _check_headers(request, bytes_max=bytes_max, media_type=media_type)
@@ -119,7 +121,8 @@ def _fields(raw: bytes) -> dict[str, str]:
 def _check_headers(request: web.Request, *, bytes_max: int, media_type: str) -> None:
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
         raise UnsupportedMediaTypeError("body: encoded")
-    if request.content_type != media_type or request.charset not in {None, "utf-8", "UTF-8"}:
+    is_taken = media_type in (ANY_TYPE, request.content_type)
+    if not is_taken or request.charset not in {None, "utf-8", "UTF-8"}:
         raise UnsupportedMediaTypeError(f"body: takes {media_type}")
     if request.content_length is not None and request.content_length > bytes_max:
         raise BodyTooLargeError(f"body: more than {bytes_max} bytes")

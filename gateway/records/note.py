@@ -246,6 +246,19 @@ def parse_line(line: str) -> SignatureLine:
     return SignatureLine(name, raw[:KEY_ID_BYTES], raw[KEY_ID_BYTES:])
 
 
+def with_log_lines(note: Note, keys: LogKeys) -> Note:
+    """Return the note with the lines of its log's two keys alone, whoever else signed it."""
+    origin = note.checkpoint.origin
+    wanted = {
+        key_id(origin, ED25519_TYPE, keys.ed25519),
+        key_id(origin, MLDSA44_TYPE, keys.mldsa44),
+    }
+    return Note(
+        note.checkpoint,
+        tuple(line for line in note.lines if line.name == origin and line.key_id in wanted),
+    )
+
+
 def claimed_time(note: Note) -> int:
     """Return when the log says it signed, unverified: it only chooses the keys to verify with.
 

@@ -167,6 +167,29 @@ class Database:
         async with self.read() as connection, connection.transaction():
             yield connection
 
+    @asynccontextmanager
+    async def certain(self) -> AsyncIterator[Connection]:
+        """Lend a connection for statements that must be stored for good when this ends.
+
+        Raises:
+            UnavailableError: as `read`; or the server warned, as it does when the wait for the
+                standby was cancelled: nobody knows whether the commit will last.
+        """
+        warnings: list[str] = []
+
+        def listen(_: object, message: asyncpg.PostgresLogMessage) -> None:
+            if isinstance(message, asyncpg.PostgresWarning):
+                warnings.append(message.sqlstate or "01000")
+
+        async with self.read() as connection:
+            connection.add_log_listener(listen)
+            try:
+                yield connection
+            finally:
+                connection.remove_log_listener(listen)
+        if warnings:
+            raise UnavailableError(f"database: WARNING {warnings[0]}")
+
     async def connect_writer(self, on_warning: Callable[[str], None]) -> WriterConnection:
         """Return a connection of the writer's own, outside every pool.
 

@@ -75,6 +75,7 @@ PROBLEM_TYPES: Final = _catalogue(
     ("malformed-staff", HTTPStatus.UNPROCESSABLE_ENTITY, "No account can have this"),
     ("batch-refused", HTTPStatus.UNPROCESSABLE_ENTITY, "The batch counts for nothing"),
     ("statement-invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "A statement proves nothing here"),
+    ("not-consistent", HTTPStatus.UNPROCESSABLE_ENTITY, "The new tree does not continue the old"),
     ("sealed-invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "Something sealed does not open here"),
     # Who comes, and what they may.
     ("not-authenticated", HTTPStatus.UNAUTHORIZED, "The caller is not authenticated"),
@@ -86,6 +87,7 @@ PROBLEM_TYPES: Final = _catalogue(
     ("unknown-certificate", HTTPStatus.FORBIDDEN, "The certificate is nobody's any more"),
     ("wrong-member", HTTPStatus.FORBIDDEN, "This member of the network may not do this"),
     ("outside-registration", HTTPStatus.FORBIDDEN, "The client is not registered for this"),
+    ("checkpoint-not-signed", HTTPStatus.FORBIDDEN, "The checkpoint is not signed by its log"),
     ("permit-refused", HTTPStatus.FORBIDDEN, "The permit is not good here"),
     ("permit-expired", HTTPStatus.FORBIDDEN, "The permit is past its time"),
     ("refused", HTTPStatus.FORBIDDEN, "A rule refuses this"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from certs.keystore import KeyStore, MasterKey
 from certs.network import init_network
+from certs.network_spec import NetworkSpec
 from gateway.app import core_role, gateway_role, resident_role
 from gateway.app.foundation import open_keys
 from gateway.app.gateway_role import Gateway
@@ -107,12 +108,14 @@ async def whole_network(
     allow_list: AllowList | None = None,
     gateways: Sequence[str] = cast.GATEWAYS,
     runs: Runs = everything,
+    change: Callable[[NetworkSpec], NetworkSpec] = lambda spec: spec,
 ) -> AsyncIterator[Network]:
     """Everybody of the demonstration, up and running until the context ends.
 
     `clock` is everybody's; without a `law_day` the law is that of the clock's day in Tokyo.
     `allow_list` takes the place of the real table.
     Only these `gateways` are there, and only the background tasks that `runs` names.
+    `change` is asked for the network that is built: as it is, nobody has witnesses.
     """
     clock = clock or SystemClock()
     roles = {cast.CORE: "core"} | dict.fromkeys(gateways, "gateway")
@@ -120,7 +123,7 @@ async def whole_network(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sekisho-e2e-")))
         ports = stack.enter_context(held_ports((cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS)))
         init_network(
-            cast.network_spec(ports, environment="test", law_day=law_day),
+            change(cast.network_spec(ports, environment="test", law_day=law_day)),
             folder / "network",
             allow_list=(allow_list or cast.allow_list()).to_document(),
             now=clock.now(),

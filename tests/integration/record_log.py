@@ -204,10 +204,10 @@ async def busy(log: RecordLog, writer: RecordWriter) -> AsyncIterator[None]:
     await waiting
 
 
-async def somebody_waits(database: Database) -> None:
-    """Return as soon as anybody in this database waits for a lock."""
+async def somebody_waits(database: Database, *, waiting: int = 1) -> None:
+    """Return as soon as so many in this database wait for a lock."""
     async with database.read() as watcher, asyncio.timeout(20):
-        while not await watcher.fetchval(
+        while waiting > await watcher.fetchval(
             "SELECT count(*) FROM pg_locks WHERE NOT granted AND (database IS NULL OR database ="
             " (SELECT oid FROM pg_database WHERE datname = current_database()))"
         ):

@@ -4,11 +4,12 @@ from aiohttp import web
 
 from gateway.flows.trust import Trust
 from gateway.http.application import Limit, build_application
+from gateway.http.log_routes import LOG_ROUTES
 from gateway.http.members import Member, authenticate_members
 from gateway.listeners.network import codes, evidence, exchange
 from gateway.listeners.network.services import LISTENER, NetworkServices
 
-ROUTES = (*exchange.ROUTES, *codes.ROUTES, *evidence.ROUTES)
+ROUTES = (*exchange.ROUTES, *codes.ROUTES, *evidence.ROUTES, *LOG_ROUTES)
 
 
 def build(

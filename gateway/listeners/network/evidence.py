@@ -1,9 +1,5 @@
 """Network zone: what parties may see and tell of our log beside the exchange itself."""
 
-from typing import Final
-
-from aiohttp import web
-
 from gateway.errors import NotFoundError, SekishoError
 from gateway.http.items import item_problem
 from gateway.http.members import MEMBER
@@ -18,8 +14,6 @@ from gateway.wire.lookups import (
     StatementsResult,
 )
 from gateway.wire.network import Acknowledged, AcknowledgedAnswer, AcknowledgedResult
-
-TEXT: Final = "text/plain"
 
 
 async def fetch_statements(
@@ -56,12 +50,6 @@ async def correction_notices(
     )
 
 
-async def checkpoint(call: NetworkCall) -> web.Response:
-    """Give the newest checkpoint of one slot, to whoever has something of it in hand."""
-    note = await call.services.checkpoints.note(call.path("origin"), call.caller.organisation)
-    return web.Response(text=note, content_type=TEXT, headers={"Cache-Control": "no-cache"})
-
-
 ROUTES = (
     Route(
         method="POST",
@@ -81,14 +69,5 @@ ROUTES = (
         request=CorrectionNoticesRequest,
         response=AcknowledgedAnswer,
         problems=("statement-invalid", "queue-full", "stale-directory"),
-    ),
-    Route(
-        method="GET",
-        path="/{origin}/checkpoint",
-        handler=checkpoint,
-        permission=MEMBER,
-        summary="Get a checkpoint of a slot",
-        gives=TEXT,
-        problems=("not-found",),
     ),
 )

@@ -12,6 +12,7 @@ from gateway.flows.take_codes import TakeCodes
 from gateway.flows.take_corrections import TakeCorrections
 from gateway.flows.take_deliveries import TakeDeliveries
 from gateway.flows.wanted_codes import WantedCodes
+from gateway.flows.witnessing import Witnessing
 
 LISTENER: Final = "network"
 
@@ -28,4 +29,5 @@ class NetworkServices:
     statements: OwnStatements
     corrections: TakeCorrections
     checkpoints: Checkpoints
+    witnessing: Witnessing
     events: SecurityEvents

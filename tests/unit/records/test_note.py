@@ -262,3 +262,11 @@ def test_a_cosignature_is_bound_to_its_name(signed: str) -> None:
     assert (
         reason(lambda: notes.verify_cosignature(parsed, name=other, key=public)) == "bad-signature"
     )
+
+
+def test_the_lines_of_the_log_alone_are_kept(signed: str) -> None:
+    line = notes.cosign(CHECKPOINT, made.a_witness(), name=WITNESS, time=TIME)
+    foreign = notes.cosign(CHECKPOINT, made.a_witness(), name=ORIGIN, time=TIME)
+    crowded = notes.parse_note(f"{signed}{line.text()}\n{foreign.text()}\n")
+
+    assert notes.with_log_lines(crowded, PUBLIC).text() == signed

@@ -1,0 +1,92 @@
+"""Logs of the parties, made to say anything, and the wire to their witnesses."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+
+from certs.log_keys import LogSigner
+from certs.tls import network_client_context
+from gateway.demo import cast
+from gateway.flows.context import Context
+from gateway.flows.record_types import Draft, Recorded
+from gateway.records.note import Checkpoint, parse_note, sign_checkpoint
+from gateway.records.tiles import RightEdge
+from gateway.records.tree import consistency_proof
+from gateway.records.witness import WitnessRequest
+from tests.e2e.adversary.rogue import Reply, core_services
+from tests.e2e.parties import Network
+
+
+@dataclass(slots=True)
+class SetBackClock:
+    """The real time, moved on as far as the test says."""
+
+    ahead: timedelta = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@dataclass(kw_only=True)
+class LiarsLog:
+    """A stream whose owner signs whatever the test says; leaves are numbered, or marked."""
+
+    origin: str
+    signer: LogSigner = field(repr=False)
+    clock: SetBackClock
+
+    def tree(self, size: int, *, mark: str = "") -> RightEdge:
+        """Return a tree of this size; with a mark its last leaf is another one."""
+        leaves = [f"{index}".rjust(32).encode() for index in range(size)]
+        if mark:
+            leaves[-1] = mark.rjust(32).encode()
+        return RightEdge().extend(leaves).edge
+
+    def note(self, size: int, *, mark: str = "", signer: LogSigner | None = None) -> str:
+        checkpoint = Checkpoint(self.origin, size, self.tree(size, mark=mark).root())
+        now = int(self.clock.now().timestamp())
+        return sign_checkpoint(checkpoint, signer or self.signer, time=now)
+
+    def request(self, old: int, size: int, *, mark: str = "", proof_from: int | None = None) -> str:
+        """Return an honest request; `proof_from` makes its proof one from another size."""
+        edge = self.tree(size, mark=mark)
+        proof = consistency_proof(old if proof_from is None else proof_from, size, edge.node)
+        note = parse_note(self.note(size, mark=mark))
+        return WitnessRequest(old_size=old, proof=tuple(proof), note=note).text()
+
+
+def context_of(network: Network, name: str) -> Context:
+    """Return a party's floor."""
+    if name == cast.CORE:
+        return core_services(network).permits._context
+    return network.gateway(name).context
+
+
+async def post(
+    network: Network, sender: str, receiver: str, body: str | bytes, *, content_type: str = ""
+) -> Reply:
+    """Send anything to a party's /add-checkpoint under a member's certificate."""
+    trust = context_of(network, sender).trust
+    tls = network_client_context(
+        trust.keys.network_certificate, trust.directory.certificates(receiver)
+    )
+    url = trust.directory.organisation(receiver).url + "/add-checkpoint"
+    headers = {"Content-Type": content_type} if content_type else {}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=body, headers=headers, ssl=tls) as response,
+    ):
+        return Reply(status=response.status, headers=response.headers, body=await response.read())
+
+
+async def write_entry(context: Context) -> Recorded:
+    """Record something in the slot this worker writes."""
+    draft = Draft(kind="records-read", members={}, private={"what": "test"})
+    (outcome,) = await context.writer.append([draft], source="test")
+    assert isinstance(outcome, Recorded)
+    return outcome
