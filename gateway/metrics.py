@@ -129,6 +129,22 @@ WITNESSED: Final = Counter(
     "Requests of others to cosign a checkpoint, answered.",
     ["outcome"],
 )
+WITNESS_LAG_SECONDS: Final = Gauge(
+    "sekisho_witness_lag_seconds",
+    "Age of our oldest entry that not enough witnesses have cosigned.",
+    multiprocess_mode="livemax",
+)
+WITNESS_BEHIND_SECONDS: Final = Gauge(
+    "sekisho_witness_behind_seconds",
+    "Age of our oldest entry that this witness has not cosigned.",
+    ["peer"],
+    multiprocess_mode="livemax",
+)
+WITNESS_CONFLICTS: Final = Gauge(
+    "sekisho_witness_conflicts",
+    "Slots of ours of which a witness holds another tree, counted for each witness.",
+    multiprocess_mode="livemax",
+)
 FORKS_FOUND: Final = Counter(
     "sekisho_forks_found", "Logs of others found to have signed two trees."
 )

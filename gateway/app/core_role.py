@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from gateway.app.export_command import export_command
-from gateway.app.floor import NETWORK, laid_floor, network_tls
+from gateway.app.floor import NETWORK, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.core import code_deliveries, notices
@@ -110,11 +110,12 @@ def _role(
             missing.append("directory-expired")
         if not publication.is_published:
             missing.append("directory-not-published")
+        missing += context.witnesses.obstacles(context.clock.now())
         return tuple(missing)
 
     return RoleApp(
         listeners=(_listener(worker, context, services),),
-        tasks=tasks,
+        tasks=(*tasks, *witness_tasks(context)),
         commands=export_command(context),
         not_ready=not_ready,
         drain=services.events.close,

@@ -13,7 +13,7 @@ from certs.key_files import write_file
 from certs.own_keys import PrivateKeySet, read_public
 from certs.tls import network_client_context, network_server_context
 from gateway import metrics
-from gateway.app.roles import WorkerContext
+from gateway.app.roles import BackgroundTask, WorkerContext
 from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
 from gateway.flows.gate import GateView
@@ -23,7 +23,10 @@ from gateway.flows.record_queue import FairQueue
 from gateway.flows.record_start import open_streams
 from gateway.flows.trust import Trust
 from gateway.flows.vault import Vault
+from gateway.flows.witness_state import LOOK_S, WitnessState
 from gateway.http.tls import TlsSource
+from gateway.jobs.periodic import every
+from gateway.jobs.witnesses import WitnessJob
 from gateway.logs import get_logger
 from gateway.outbound.peers import Peers, Route
 from gateway.storage.database import Database
@@ -86,6 +89,8 @@ async def laid_floor(
         )
         peers = Peers(RouteBook(trust).route)
         stack.push_async_callback(peers.close)
+        witnesses = WitnessState(trust, database, worker.clock)
+        await witnesses.look()
         load = load_gate or _gate_alone
         yield Context(
             clock=worker.clock,
@@ -95,7 +100,17 @@ async def laid_floor(
             vault=Vault(keys),
             peers=peers,
             gate=GateView(lambda: load(database)),
+            witnesses=witnesses,
         )
+
+
+def witness_tasks(context: Context) -> tuple[BackgroundTask, ...]:
+    """Return what has our records cosigned, and what looks how far that is."""
+    look = context.witnesses.look
+    return (
+        BackgroundTask(name="witnesses", run=WitnessJob(context).run),
+        BackgroundTask(name="witness-state", run=lambda: every(LOOK_S, look, name="witness-state")),
+    )
 
 
 def open_trust(worker: WorkerContext) -> Trust:

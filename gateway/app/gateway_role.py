@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codes.canonical import tokyo_day
 from gateway.app.backoffice import make_backoffice
-from gateway.app.floor import DirectoryPoll, laid_floor, network_tls
+from gateway.app.floor import DirectoryPoll, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.app.staff import make_staff
@@ -192,6 +192,7 @@ def _not_ready(context: Context) -> tuple[str, ...]:
         missing.append("clock-off")
     if context.trust.is_disowned:
         missing.append("own-entry-differs")
+    missing += context.witnesses.obstacles(context.clock.now())
     return tuple(missing)
 
 
@@ -212,6 +213,7 @@ def _tasks(
     return (
         BackgroundTask(name="directory", run=poll.run),
         BackgroundTask(name="outbox", run=outbox.run),
+        *witness_tasks(context),
         _periodic("expiry", EXPIRY_INTERVAL_S, expiry.turn),
         _periodic("security-events", EVENTS_S, flows.events.turn),
         _periodic("forks", FORKS_S, flows.forks.record),

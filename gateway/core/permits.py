@@ -163,6 +163,10 @@ class PermitDesk:
         ]
         if not fresh:
             return {}
+        try:
+            self._context.witnesses.require(self._context.clock.now())
+        except UnavailableError as error:
+            return {read.leaf: error for read, _ in fresh}
         outcomes = await self._context.writer.append(
             [verdict.draft for _, verdict in fresh], source=sender
         )

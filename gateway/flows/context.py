@@ -7,6 +7,7 @@ from gateway.flows.gate import GateView
 from gateway.flows.record import RecordWriter
 from gateway.flows.trust import Trust
 from gateway.flows.vault import Vault
+from gateway.flows.witness_state import WitnessState
 from gateway.outbound.peers import Peers
 from gateway.storage.database import Database
 from policies.measures import StopSwitch
@@ -14,7 +15,7 @@ from policies.measures import StopSwitch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """One worker's clock, database, record log, trust, storage keys and ways to others."""
+    """One worker's clock, database, record log, trust, storage keys, ways to others, witnesses."""
 
     clock: Clock
     database: Database
@@ -23,3 +24,4 @@ class Context:
     vault: Vault
     peers: Peers
     gate: GateView[StopSwitch]
+    witnesses: WitnessState

@@ -174,6 +174,7 @@ class Inquire:
         """Decide and find the person's code: what is left is to record it."""
         now = self._context.clock.now()
         self._context.trust.require_fresh(now)
+        self._context.witnesses.require(now)
         try:
             lawful = await decide_asked(self._context, order.asked, now)
         except RefusedByLawError as refused:

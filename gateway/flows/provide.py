@@ -207,6 +207,7 @@ class Provide:
             await self._look_for_directory()
         for place, item in tuple(fresh.items()):
             try:
+                self._context.witnesses.require(now)
                 require_current(item, self._context.trust, now)
             except SekishoError as error:
                 results[place] = error

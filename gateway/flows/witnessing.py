@@ -32,7 +32,7 @@ from gateway.records.note import (
 )
 from gateway.records.statements import posix_instant
 from gateway.records.tree import EMPTY_ROOT, verify_consistency
-from gateway.records.witness import WitnessRequest, parse_origin, parse_request
+from gateway.records.witness import Holds, WitnessRequest, parse_origin, parse_request
 from gateway.storage.database import Database
 from gateway.storage.forks import Fork
 from gateway.storage.witnessed import Witnessed, advance, find_witnessed
@@ -64,13 +64,6 @@ class NotConsistentError(SekishoError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"checkpoint: {reason}", members={"reason": reason})
-
-
-@dataclass(frozen=True, slots=True)
-class Holds:
-    """The witness holds another tree than the request continues: of this size."""
-
-    size: int
 
 
 Answer: TypeAlias = SignatureLine | Holds

@@ -11,11 +11,11 @@ from aiohttp import web
 from gateway import metrics
 from gateway.errors import SekishoError
 from gateway.flows.checkpoints import Checkpoints
-from gateway.flows.witnessing import Holds, Witnessing
+from gateway.flows.witnessing import Witnessing
 from gateway.http.body import ANY_TYPE
 from gateway.http.members import MEMBER, Member
 from gateway.http.routes import Call, Route
-from gateway.records.witness import REQUEST_BYTES_MAX, answer_text, size_text
+from gateway.records.witness import REQUEST_BYTES_MAX, Holds, answer_text, size_text
 
 TEXT: Final = "text/plain"
 TLOG_SIZE: Final = "text/x.tlog.size"
@@ -57,7 +57,7 @@ async def add_checkpoint(call: WitnessCall, body: bytes) -> web.Response:
         raise
     if isinstance(answer, Holds):
         metrics.WITNESSED.labels(outcome=CONFLICT).inc()
-        return web.Response(status=409, text=size_text(answer.size), content_type=TLOG_SIZE)
+        return web.Response(status=409, text=size_text(answer), content_type=TLOG_SIZE)
     return web.Response(text=answer_text(answer), content_type=TEXT)
 
 

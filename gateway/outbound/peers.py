@@ -7,7 +7,7 @@ import asyncio
 import io
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -35,6 +35,7 @@ ANSWER_S: Final = 20.0
 PROBLEM_BYTES_MAX: Final = 64 * 1024
 RETRY_AFTER_S_MAX: Final = 60
 _JSON: Final = "application/json"
+_TEXT: Final = "text/plain"
 _BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -54,6 +55,18 @@ class Fetched:
 
     body: bytes
     date: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextAnswer:
+    """What a peer answered on a route that is not JSON: also a refusal, which is the caller's."""
+
+    status: int
+    media_type: str
+    text: str
+
+
+_Read = Callable[[aiohttp.ClientResponse], Awaitable[T]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +91,9 @@ class Peers:
         Raises `PeerUnavailableError`, `PeerNotAuthenticError`, `PeerProtocolError`, or
         `MessageRefusedError` for a 4xx.
         """
-        fetched = await self._exchange(organisation, "POST", path, encode_json(message))
+        fetched = await self._exchange(
+            organisation, "POST", path, _whole(path, BODY_BYTES_MAX), body=encode_json(message)
+        )
         try:
             return decode_json(fetched.body, answer)
         except InvalidRequestError as error:
@@ -88,7 +103,28 @@ class Peers:
         self, organisation: str, path: str, *, bytes_max: int = BODY_BYTES_MAX
     ) -> Fetched:
         """Return the body of the peer's 200 answer and the peer's clock; raises like `post`."""
-        return await self._exchange(organisation, "GET", path, None, bytes_max=bytes_max)
+        return await self._exchange(organisation, "GET", path, _whole(path, bytes_max))
+
+    async def post_text(
+        self, organisation: str, path: str, text: str, *, bytes_max: int
+    ) -> TextAnswer:
+        """Return the peer's answer to a text, 200 or a refusal (4xx), at most `bytes_max` long.
+
+        Raises `PeerUnavailableError`, `PeerNotAuthenticError`, `PeerProtocolError`.
+        """
+
+        async def read(response: aiohttp.ClientResponse) -> TextAnswer:
+            _require_settled(response, path)
+            raw = await _read(response, bytes_max, path)
+            return TextAnswer(
+                status=response.status,
+                media_type=response.content_type,
+                text=raw.decode("utf-8", "replace"),
+            )
+
+        return await self._exchange(
+            organisation, "POST", path, read, body=text.encode(), media_type=_TEXT
+        )
 
     async def close(self) -> None:
         """Close every connection."""
@@ -101,10 +137,11 @@ class Peers:
         organisation: str,
         method: str,
         path: str,
-        body: bytes | None,
+        read: _Read[T],
         *,
-        bytes_max: int = BODY_BYTES_MAX,
-    ) -> Fetched:
+        body: bytes | None = None,
+        media_type: str = _JSON,
+    ) -> T:
         route = self._route_of(organisation)
         # As a stream, so that a message of megabytes does not hold up the loop in one write.
         data = None if body is None else io.BytesIO(body)
@@ -112,11 +149,13 @@ class Peers:
         pool.in_use += 1
         try:
             async with pool.session.request(
-                method, route.url + path, data=data, allow_redirects=False
+                method,
+                route.url + path,
+                data=data,
+                headers={"Content-Type": media_type},
+                allow_redirects=False,
             ) as response:
-                return Fetched(
-                    body=await _body_of(response, path, bytes_max), date=_date_of(response)
-                )
+                return await read(response)
         except aiohttp.ClientConnectorCertificateError:
             raise PeerNotAuthenticError(f"{organisation}: certificate not pinned") from None
         except aiohttp.ClientSSLError:
@@ -156,28 +195,42 @@ def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS_MAX, ttl_dns_cache=60),
         timeout=aiohttp.ClientTimeout(total=ANSWER_S, connect=CONNECT_S),
-        headers={"Content-Type": _JSON, "Accept": _JSON},
+        headers={"Accept": f"{_JSON}, {_TEXT}"},
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=("User-Agent", "Accept-Encoding"),
     )
 
 
+def _whole(path: str, bytes_max: int) -> _Read[Fetched]:
+    """Return what reads a 200 whole and raises anything else."""
+
+    async def read(response: aiohttp.ClientResponse) -> Fetched:
+        return Fetched(body=await _body_of(response, path, bytes_max), date=_date_of(response))
+
+    return read
+
+
 async def _body_of(response: aiohttp.ClientResponse, path: str, bytes_max: int) -> bytes:
+    _require_settled(response, path)
     if response.status == 200:  # noqa: PLR2004 - HTTP's own word for done
         return await _read(response, bytes_max, path)
+    raw = await _read(response, PROBLEM_BYTES_MAX, path)
+    try:
+        refusal = decode_json(raw, Problem)
+    except InvalidRequestError:
+        raise PeerProtocolError(f"{path}: status {response.status}") from None
+    raise MessageRefusedError(refusal)
+
+
+def _require_settled(response: aiohttp.ClientResponse, path: str) -> None:
+    """Return quietly if the peer did it or refused it, else raise: it is busy, or odd."""
     if response.status in _BUSY:
         raise PeerUnavailableError(
             f"{path}: status {response.status}", retry_after_s=_retry_after(response)
         )
-    if 400 <= response.status < 500:  # noqa: PLR2004
-        raw = await _read(response, PROBLEM_BYTES_MAX, path)
-        try:
-            refusal = decode_json(raw, Problem)
-        except InvalidRequestError:
-            raise PeerProtocolError(f"{path}: status {response.status}") from None
-        raise MessageRefusedError(refusal)
-    raise PeerProtocolError(f"{path}: status {response.status}")
+    if response.status != 200 and not 400 <= response.status < 500:  # noqa: PLR2004
+        raise PeerProtocolError(f"{path}: status {response.status}")
 
 
 async def _read(response: aiohttp.ClientResponse, bytes_max: int, path: str) -> bytes:

@@ -62,6 +62,13 @@ class WitnessRequest:
         return f"{_OLD}{self.old_size}\n{hashes}\n{self.note.text()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What a witness that refuses says: it holds a tree of this size."""
+
+    size: int
+
+
 def parse_request(text: str) -> WitnessRequest:
     """Return the request in `text`, which is the only way to write it.
 
@@ -110,16 +117,16 @@ def parse_answer(text: str) -> tuple[SignatureLine, ...]:
     return tuple(map(parse_line, lines))
 
 
-def size_text(size: int) -> str:
-    """Return the body of a 409: the size that the witness holds."""
-    return f"{size}\n"
+def size_text(holds: Holds) -> str:
+    """Return the body of a 409."""
+    return f"{holds.size}\n"
 
 
-def parse_size_text(text: str) -> int:
-    """Return the size in the body of a 409, or raise bad-size."""
+def parse_size_text(text: str) -> Holds:
+    """Return what the body of a 409 says, or raise bad-size."""
     if not text.endswith("\n"):
         raise RecordsError("bad-size")
-    return parse_size(text[:-1])
+    return Holds(parse_size(text[:-1]))
 
 
 def verify_answer(

@@ -134,6 +134,8 @@ PROBLEM_TYPES: Final = _catalogue(
     ("slot-unproved", HTTPStatus.SERVICE_UNAVAILABLE, "Records cannot be made just now"),
     ("slot-frozen", HTTPStatus.SERVICE_UNAVAILABLE, "What is stored may no longer be signed"),
     ("no-free-slot", HTTPStatus.SERVICE_UNAVAILABLE, "Records cannot be made just now"),
+    ("not-cosigned", HTTPStatus.SERVICE_UNAVAILABLE, "No witness has cosigned the records yet"),
+    ("witness-lag", HTTPStatus.SERVICE_UNAVAILABLE, "The witnesses are too far behind the records"),
     ("clock-off", HTTPStatus.SERVICE_UNAVAILABLE, "The clock is off"),
     ("unknown-result", HTTPStatus.SERVICE_UNAVAILABLE, "The result is not known"),
 )

@@ -45,3 +45,42 @@ LANGUAGE sql VOLATILE AS $$
     )
     SELECT place FROM noted
 $$;
+
+-- Who asks our witnesses just now: one worker of all hosts, until its time is up. A row and not
+-- a session's lock, which a pooled connection would keep or lose with whoever has it next.
+CREATE TABLE cosign_lease (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    holder uuid,
+    lapses_at timestamptz NOT NULL DEFAULT '-infinity'
+) WITH (fillfactor = 50);
+INSERT INTO cosign_lease DEFAULT VALUES;
+GRANT SELECT, UPDATE ON cosign_lease TO sekisho_app;
+
+-- How far each witness has cosigned each slot of ours.
+CREATE TABLE cosigned (
+    slot smallint NOT NULL REFERENCES log_slots,
+    witness text NOT NULL,
+    size bigint NOT NULL DEFAULT 0 CHECK (size >= 0),
+    -- By the witness's clock; null before its first cosignature.
+    cosigned_at timestamptz,
+    -- It holds another tree of ours, of this size: records were lost here, or there is a fork.
+    conflict_size bigint,
+    PRIMARY KEY (slot, witness)
+) WITH (fillfactor = 50);
+GRANT SELECT, INSERT, UPDATE ON cosigned TO sekisho_app;
+
+-- Every cosignature, for exports: with the root, which the tiles give, it makes a signed note.
+CREATE TABLE cosignatures (
+    slot smallint NOT NULL REFERENCES log_slots,
+    witness text NOT NULL,
+    cosigned_at timestamptz NOT NULL,
+    size bigint NOT NULL CHECK (size >= 0),
+    key_id bytea NOT NULL CHECK (octet_length(key_id) = 4),
+    -- The time (8 bytes) and the ML-DSA-44 signature, as they stand in the line.
+    signature bytea NOT NULL CHECK (octet_length(signature) = 2428),
+    PRIMARY KEY (slot, witness, cosigned_at, size)
+);
+-- Signatures are random bytes: nothing in them shrinks.
+ALTER TABLE cosignatures ALTER COLUMN signature SET STORAGE EXTERNAL;
+CREATE INDEX cosignatures_time ON cosignatures (cosigned_at);
+GRANT SELECT, INSERT, DELETE ON cosignatures TO sekisho_app;

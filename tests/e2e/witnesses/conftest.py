@@ -1,4 +1,4 @@
-"""A core and two gateways that witness each other, with nothing running but what a test starts."""
+"""A core and two gateways that witness each other, where a test starts what goes on."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -9,8 +9,10 @@ from certs.network_spec import NetworkSpec
 from gateway.demo import cast
 from gateway.storage.embedded import EmbeddedPostgres
 from tests.conftest import NewDatabase, new_databases
+from tests.e2e.adversary.rogue import Rogue
 from tests.e2e.parties import Network, whole_network
-from tests.e2e.witnesses.scene import SetBackClock
+from tests.e2e.people import People
+from tests.integration.core.world import WorldClock
 
 WITNESSES = {
     cast.CORE: (cast.NAGAOKA, cast.GUNMA_UNION),
@@ -45,18 +47,30 @@ async def new_database(
 
 
 @pytest.fixture(scope="package")
-def clock() -> SetBackClock:
+def clock() -> WorldClock:
     """Everybody's clock; a test that moves it lets it move forwards only."""
-    return SetBackClock()
+    return WorldClock()
 
 
 @pytest.fixture(scope="package")
-async def network(new_database: NewDatabase, clock: SetBackClock) -> AsyncIterator[Network]:
+async def network(new_database: NewDatabase, clock: WorldClock) -> AsyncIterator[Network]:
     async with whole_network(
         new_database,
         clock=clock,
         gateways=(cast.NAGAOKA, cast.GUNMA_UNION),
-        runs=lambda _party, _task: False,
+        runs=lambda party, task: (party, task) == (cast.CORE, "publication"),
         change=with_witnesses,
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def people(network: Network) -> People:
+    return People(network, network.key_stores[cast.CORE])
+
+
+@pytest.fixture(scope="package")
+async def union(network: Network, people: People) -> AsyncIterator[Rogue]:
+    """The union's keys, log and certificate in the hands of the test."""
+    async with Rogue.of(network, people, cast.GUNMA_UNION) as rogue:
+        yield rogue

@@ -1,8 +1,6 @@
 """Logs of the parties, made to say anything, and the wire to their witnesses."""
 
-import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 import aiohttp
 
@@ -11,25 +9,16 @@ from certs.tls import network_client_context
 from gateway.demo import cast
 from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, Recorded
+from gateway.jobs.witnesses import WitnessJob
 from gateway.records.note import Checkpoint, parse_note, sign_checkpoint
 from gateway.records.tiles import RightEdge
-from gateway.records.tree import consistency_proof
+from gateway.records.tree import EMPTY_ROOT, consistency_proof
 from gateway.records.witness import WitnessRequest
+from gateway.storage.cosigned import read_witnessed_slots
+from gateway.storage.tiles import read_slots
 from tests.e2e.adversary.rogue import Reply, core_services
 from tests.e2e.parties import Network
-
-
-@dataclass(slots=True)
-class SetBackClock:
-    """The real time, moved on as far as the test says."""
-
-    ahead: timedelta = timedelta(0)
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-    def monotonic(self) -> float:
-        return time.monotonic()
+from tests.integration.core.world import WorldClock
 
 
 @dataclass(kw_only=True)
@@ -38,7 +27,7 @@ class LiarsLog:
 
     origin: str
     signer: LogSigner = field(repr=False)
-    clock: SetBackClock
+    clock: WorldClock
 
     def tree(self, size: int, *, mark: str = "") -> RightEdge:
         """Return a tree of this size; with a mark its last leaf is another one."""
@@ -84,9 +73,66 @@ async def post(
         return Reply(status=response.status, headers=response.headers, body=await response.read())
 
 
+def own_slot(context: Context) -> int:
+    """Return the slot that a party writes."""
+    slot = context.writer.slot
+    assert slot is not None
+    return slot
+
+
 async def write_entry(context: Context) -> Recorded:
     """Record something in the slot this worker writes."""
     draft = Draft(kind="records-read", members={}, private={"what": "test"})
     (outcome,) = await context.writer.append([draft], source="test")
     assert isinstance(outcome, Recorded)
     return outcome
+
+
+async def cosign_all(context: Context) -> None:
+    """Have everything of a party's cosigned by whoever of its witnesses does it."""
+    job = WitnessJob(context)
+    await end_lease(context)
+    await job.turn()
+    await job.settle()
+    await context.witnesses.look()
+
+
+async def end_lease(context: Context) -> None:
+    """End whoever's turn it is at asking the party's witnesses."""
+    async with context.database.read() as connection:
+        await connection.execute("UPDATE cosign_lease SET lapses_at = '-infinity'")
+
+
+async def sizes_of(context: Context) -> dict[int, int]:
+    """Return how large each slot of a party is."""
+    async with context.database.read() as connection:
+        return {slot: state.size for slot, state in (await read_slots(connection)).items()}
+
+
+async def cosigned_of(context: Context) -> dict[tuple[int, str], int]:
+    """Return how far each witness has cosigned each slot of a party."""
+    async with context.database.read() as connection:
+        slots = await read_witnessed_slots(connection, context.witnesses.witnesses)
+    return {
+        (slot.slot, witness): cosigned.size
+        for slot in slots
+        for witness, cosigned in slot.witnesses.items()
+        if cosigned.at is not None
+    }
+
+
+async def unwitnessed(witness: Context, origin: str) -> None:
+    """Make a witness hold the empty tree of a stream, if it holds any."""
+    async with witness.database.read() as connection:
+        await connection.execute(
+            "UPDATE witnessed SET size = 0, root = $2 WHERE origin = $1", origin, EMPTY_ROOT
+        )
+
+
+async def forget_cosignatures(context: Context) -> None:
+    """Make a party as it was before it was ever cosigned."""
+    async with context.database.read() as connection:
+        await connection.execute(
+            "UPDATE cosigned SET size = 0, cosigned_at = NULL, conflict_size = NULL"
+        )
+    await context.witnesses.look()

@@ -13,7 +13,8 @@ from gateway.records.witness import parse_answer, parse_origin
 from gateway.storage.witnessed import find_witnessed
 from tests.e2e.adversary.rogue import Reply
 from tests.e2e.parties import Network
-from tests.e2e.witnesses.scene import LiarsLog, SetBackClock, context_of, post
+from tests.e2e.witnesses.scene import LiarsLog, context_of, post
+from tests.integration.core.world import WorldClock
 from tests.integration.record_log import somebody_waits
 
 CITY, UNION, CORE = cast.NAGAOKA, cast.GUNMA_UNION, cast.CORE
@@ -21,12 +22,12 @@ _slots = itertools.count(1)
 
 
 @pytest.fixture
-def log(network: Network, clock: SetBackClock) -> LiarsLog:
+def log(network: Network, clock: WorldClock) -> LiarsLog:
     """A slot of the city that nothing was cosigned of yet."""
     return a_log(network, clock, slot=next(_slots))
 
 
-def a_log(network: Network, clock: SetBackClock, *, slot: int, owner: str = CITY) -> LiarsLog:
+def a_log(network: Network, clock: WorldClock, *, slot: int, owner: str = CITY) -> LiarsLog:
     trust = context_of(network, owner).trust
     return LiarsLog(origin=f"{cast.NETWORK}/{owner}/log/{slot}", signer=trust.keys.log, clock=clock)
 
@@ -41,7 +42,7 @@ async def cosigned(network: Network, log: LiarsLog, old: int, size: int) -> None
 
 @pytest.mark.parametrize("witness", [CORE, UNION])
 async def test_a_first_checkpoint_gets_a_line_that_verifies(
-    network: Network, log: LiarsLog, clock: SetBackClock, witness: str
+    network: Network, log: LiarsLog, clock: WorldClock, witness: str
 ) -> None:
     reply = await post(network, CITY, witness, log.request(0, 3))
 
@@ -181,7 +182,7 @@ async def test_a_checkpoint_under_other_keys_is_not_signed(network: Network, log
     ],
 )
 async def test_a_stream_that_does_not_name_this_witness_is_unknown(
-    network: Network, clock: SetBackClock, sender: str, witness: str, origin: str
+    network: Network, clock: WorldClock, sender: str, witness: str, origin: str
 ) -> None:
     signer = context_of(network, sender).trust.keys.log
     log = LiarsLog(origin=origin, signer=signer, clock=clock)

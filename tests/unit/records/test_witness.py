@@ -166,8 +166,9 @@ def test_an_answer_is_one_to_sixteen_signature_lines(text: str, why: str) -> Non
 
 
 def test_a_conflict_tells_a_size() -> None:
-    assert witness.parse_size_text(witness.size_text(41)) == 41
-    assert len(witness.size_text(2**63 - 1)) == witness.SIZE_BYTES_MAX
+    assert witness.size_text(witness.Holds(41)) == "41\n"
+    assert witness.parse_size_text("41\n") == witness.Holds(41)
+    assert len(witness.size_text(witness.Holds(2**63 - 1))) == witness.SIZE_BYTES_MAX
 
 
 @pytest.mark.parametrize("text", ["", "41", "041\n", "x\n", "41\n\n", " 41\n"])

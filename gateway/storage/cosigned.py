@@ -1,0 +1,156 @@
+"""What our witnesses have cosigned: how far by each, every cosignature, and whose turn it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, LiteralString
+
+from gateway.storage.database import Connection, fetch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigned:
+    """How far one witness has cosigned one slot."""
+
+    size: int = 0
+    at: datetime | None = None
+    """When it signed last, by its own clock; none before the first time."""
+    conflict_size: int | None = None
+    """The size of the other tree that it holds, if it holds one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosignature:
+    """One line of one witness; `signature` is its time and signature as the line has them."""
+
+    slot: int
+    witness: str
+    size: int
+    at: datetime
+    key_id: bytes
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessedSlot:
+    """A slot of ours that can still grow, and how far each witness has cosigned it."""
+
+    slot: int
+    size: int
+    witnesses: Mapping[str, Cosigned]
+
+
+_LEASE: Final[LiteralString] = """
+    UPDATE cosign_lease SET holder = $1, lapses_at = now() + make_interval(secs => $2)
+     WHERE holder = $1 OR lapses_at < now()
+    RETURNING true
+"""
+_GIVE_BACK: Final[LiteralString] = """
+    UPDATE cosign_lease SET lapses_at = '-infinity' WHERE holder = $1
+"""
+
+
+async def take_lease(connection: Connection, holder: str, seconds: float) -> bool:
+    """Take or prolong the turn at asking witnesses; tells whether it is ours.
+
+    By the database's clock alone. `holder` is 32 hex digits, another for each worker.
+    """
+    return await connection.fetchval(_LEASE, holder, seconds) is not None
+
+
+async def give_lease_back(connection: Connection, holder: str) -> None:
+    """Let another worker have its turn at once."""
+    await connection.execute(_GIVE_BACK, holder)
+
+
+_SLOTS: Final[LiteralString] = """
+    SELECT s.slot, s.size, c.witness, c.size AS cosigned, c.cosigned_at, c.conflict_size
+      FROM log_slots AS s
+      LEFT JOIN cosigned AS c ON c.slot = s.slot AND c.witness = ANY ($1::text[])
+     WHERE NOT s.is_frozen
+     ORDER BY s.slot
+"""
+
+
+async def read_witnessed_slots(
+    connection: Connection, witnesses: Sequence[str]
+) -> list[WitnessedSlot]:
+    """Return every slot that is not frozen, with how far each of these witnesses is."""
+    sizes: dict[int, int] = {}
+    found: dict[int, dict[str, Cosigned]] = {}
+    for row in await fetch(connection, _SLOTS, witnesses):
+        sizes[row["slot"]] = row["size"]
+        by_witness = found.setdefault(row["slot"], {name: Cosigned() for name in witnesses})
+        if row["witness"] is not None:
+            by_witness[row["witness"]] = Cosigned(
+                size=row["cosigned"], at=row["cosigned_at"], conflict_size=row["conflict_size"]
+            )
+    return [
+        WitnessedSlot(slot=slot, size=size, witnesses=found[slot]) for slot, size in sizes.items()
+    ]
+
+
+_TIMES: Final[LiteralString] = """
+    SELECT e.slot, e.index, e.time
+      FROM unnest($1::smallint[], $2::bigint[]) AS w (slot, index)
+      JOIN log_entries AS e USING (slot, index)
+"""
+
+
+async def entry_times(
+    connection: Connection, places: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], datetime]:
+    """Return when the entries at these (slot, index) were recorded; erased ones are left out."""
+    rows = await fetch(
+        connection, _TIMES, [slot for slot, _ in places], [index for _, index in places]
+    )
+    return {(row["slot"], row["index"]): row["time"] for row in rows}
+
+
+_KEEP: Final[LiteralString] = """
+    INSERT INTO cosignatures (slot, witness, cosigned_at, size, key_id, signature)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT DO NOTHING
+"""
+_SET: Final[LiteralString] = """
+    INSERT INTO cosigned (slot, witness, size, cosigned_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (slot, witness) DO UPDATE
+       SET size = excluded.size, cosigned_at = excluded.cosigned_at, conflict_size = NULL
+     WHERE cosigned.size <= excluded.size
+"""
+
+
+async def keep_cosignature(connection: Connection, line: Cosignature) -> None:
+    """Store a cosignature that was verified; run in a transaction."""
+    await connection.execute(
+        _KEEP, line.slot, line.witness, line.at, line.size, line.key_id, line.signature
+    )
+    await connection.execute(_SET, line.slot, line.witness, line.size, line.at)
+
+
+_CONFLICT: Final[LiteralString] = """
+    INSERT INTO cosigned (slot, witness, conflict_size) VALUES ($1, $2, $3)
+    ON CONFLICT (slot, witness) DO UPDATE SET conflict_size = excluded.conflict_size
+"""
+
+
+async def keep_conflict(connection: Connection, slot: int, witness: str, size: int) -> None:
+    """Remember that a witness holds another tree of a slot, until it cosigns ours."""
+    await connection.execute(_CONFLICT, slot, witness, size)
+
+
+_THIN: Final[LiteralString] = """
+    DELETE FROM cosignatures AS c
+     WHERE c.cosigned_at < $1 AND c.cosigned_at >= $2
+       AND EXISTS (
+           SELECT FROM cosignatures AS later
+            WHERE later.slot = c.slot AND later.witness = c.witness
+              AND later.cosigned_at > c.cosigned_at
+              AND later.cosigned_at < date_trunc('minute', c.cosigned_at) + interval '1 minute')
+"""
+
+
+async def thin_cosignatures(connection: Connection, *, since: datetime, until: datetime) -> int:
+    """Leave the last cosignature of each slot, witness and minute; return how many went."""
+    status: str = await connection.execute(_THIN, until, since)
+    return int(status.rpartition(" ")[2])
