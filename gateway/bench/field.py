@@ -84,7 +84,7 @@ async def laid_field(
             directory_poll_s=_POLL_S,
             measure_effort=True,
         )
-        await lay_ground(folder, everybody, tuning, more=more)
+        await lay_ground(folder, everybody, tuning, more=more, witnessing=gateways)
         for instance in everybody:
             if instance.name == cast.RESIDENT_NETWORK:
                 write_resident_file(instance.folder / RESIDENTS_FILE, people)

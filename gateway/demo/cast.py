@@ -28,6 +28,7 @@ UNION_HEAD: Final = "XB00000000000010"
 PRIME_MINISTER: Final = "1419900000002200"
 IMMIGRATION_HEAD: Final = "XB00000000000020"
 
+CORE_WITNESSES: Final = 3
 GATEWAYS: Final = (NAGAOKA, GUNMA_UNION, DIGITAL_AGENCY, IMMIGRATION)
 
 
@@ -113,8 +114,14 @@ def network_spec(
     environment: str = "demo",
     law_day: date | None = LAW_DAY,
     more: Sequence[Player] = (),
+    witnessing: Sequence[str] = (),
 ) -> NetworkSpec:
-    """Return the network of the demonstration; `ports` are the network listeners' by name."""
+    """Return the network of the demonstration; `ports` are the network listeners' by name.
+
+    The gateways `witnessing` have witnesses and are witnesses, as the core then does and is;
+    without any nobody has.
+    """
+    witnesses = _witnesses(witnessing)
     played = tuple(
         OrganisationSpec(
             name=player.name,
@@ -122,6 +129,7 @@ def network_spec(
             endpoint=f"https://127.0.0.1:{ports[player.name]}",
             title=player.title,
             bodies=player.bodies,
+            witnesses=witnesses.get(player.name, ()),
         )
         for player in (*PLAYERS, *more)
     )
@@ -135,6 +143,7 @@ def network_spec(
                 role=CORE,
                 endpoint=f"https://127.0.0.1:{ports[CORE]}",
                 title="情報提供ネットワークシステム",
+                witnesses=witnesses.get(CORE, ()),
             ),
             OrganisationSpec(
                 name=RESIDENT_NETWORK,
@@ -145,6 +154,18 @@ def network_spec(
             *played,
         ),
     )
+
+
+def _witnesses(gateways: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    """Return who witnesses whom (PROTOCOL §5): the core and the next gateway; for the core three.
+
+    Of three, one may be away.
+    """
+    named = {CORE: tuple(gateways[:CORE_WITNESSES])}
+    for place, name in enumerate(gateways):
+        following = gateways[(place + 1) % len(gateways)]
+        named[name] = (CORE, following) if following != name else (CORE,)
+    return named
 
 
 def allow_list(*, version: int = 1, more: Sequence[Player] = ()) -> AllowList:

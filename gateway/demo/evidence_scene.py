@@ -21,6 +21,7 @@ FOUND: Final = "found"
 NOT_FOUND: Final = "not-found"
 VERIFIED: Final = "verified"
 FAULTY: Final = "faulty"
+PROVED: Final = "proved"
 CHANGED: Final = "entry-changed"
 TRIES_MAX: Final = 5
 PAUSE_S: Final = 1.0
@@ -70,12 +71,15 @@ async def play(stage: Stage) -> Evidence:
         if isinstance(fault, dict):
             scene.tell("named", f"slot {fault['slot']}, entry {fault['index']}")
             scene.came_out(FOUND if is_named else NOT_FOUND, str(fault["reason"]))
-    title = "7 the untouched logs verify"
+    title = "7 the untouched logs verify, and witnesses prove them complete"
     with stage.story.step("7-untouched", title, Expected(VERIFIED)) as scene:
         reports = await asyncio.gather(*(_verify(stage, path) for path in exports.values()))
         for report in reports:
-            scene.tell(str(report["organisation"]), f"{report['entries']} entries")
-        verified = all(report["verified"] is True for report in reports)
+            told = f"{report['entries']} entries, complete: {report['complete']}"
+            scene.tell(str(report["organisation"]), told)
+        verified = all(
+            report["verified"] is True and report["complete"] == PROVED for report in reports
+        )
         scene.came_out(VERIFIED if verified else FAULTY)
     return Evidence(
         entries=sum(int(str(report["entries"])) for report in reports),
@@ -133,9 +137,7 @@ async def _reconcile(stage: Stage, exports: Sequence[Path]) -> Mapping[str, obje
 
 
 async def _verify(stage: Stage, bundle: Path) -> Mapping[str, object]:
-    return (
-        await commands.run("records", "verify", bundle, *_root(stage), "--allow-unproved", "--json")
-    ).document()
+    return (await commands.run("records", "verify", bundle, *_root(stage), "--json")).document()
 
 
 def _root(stage: Stage) -> tuple[str | Path, ...]:

@@ -20,15 +20,17 @@ async def lay_ground(
     tuning: Tuning,
     *,
     more: Sequence[Player] = (),
+    witnessing: Sequence[str],
 ) -> None:
     """Make keys, directory, settings and databases of these instances under an empty folder.
 
-    `more` are enrolled beside the cast. A cluster is made once and copied: what it holds is the
+    `more` are enrolled beside the cast; the gateways `witnessing`, all of which must come to run,
+    witness each other and the core. A cluster is made once and copied: what it holds is the
     schema and nothing else.
     """
     names = (cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS, *(player.name for player in more))
     ports = free_ports(names)
-    network = asyncio.to_thread(_make_network, folder / "network", ports, more)
+    network = asyncio.to_thread(_make_network, folder / "network", ports, more, witnessing)
     _, template = await asyncio.gather(network, _make_template(folder / "template"))
     for instance in instances:
         lay_out(instance, ports, tuning)
@@ -36,9 +38,11 @@ async def lay_ground(
     await asyncio.to_thread(shutil.rmtree, folder / "template")
 
 
-def _make_network(target: Path, ports: Mapping[str, int], more: Sequence[Player]) -> None:
+def _make_network(
+    target: Path, ports: Mapping[str, int], more: Sequence[Player], witnessing: Sequence[str]
+) -> None:
     init_network(
-        cast.network_spec(ports, more=more),
+        cast.network_spec(ports, more=more, witnessing=witnessing),
         target,
         allow_list=cast.allow_list(more=more).to_document(),
         now=datetime.now(UTC),

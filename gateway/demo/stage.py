@@ -83,7 +83,7 @@ async def set_stage(folder: Path, story: Story) -> AsyncIterator[Stage]:
     everybody = instances(folder, cast.GATEWAYS, with_residents=True)
     async with AsyncExitStack() as stack:
         with _told(story, "keys, directory and databases of six parties"):
-            await lay_ground(folder, everybody, Tuning())
+            await lay_ground(folder, everybody, Tuning(), witnessing=cast.GATEWAYS)
             _write_residents(everybody, people)
         with _told(story, "core, resident network and four gateways started"):
             fleet = await stack.enter_async_context(running(everybody))

@@ -4,7 +4,7 @@ Entries never change, so they are read piece by piece without holding a snapshot
 export is the checkpoint it begins with. That somebody took one is recorded before it begins.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 from codes.canonical import instant
 from gateway.errors import InvalidBodyError
 from gateway.flows.context import Context
+from gateway.flows.export_notes import ExportNotes
 from gateway.flows.record_types import Draft, Recorded, SearchColumns
 from gateway.records.bundle import (
     export_nodes,
@@ -21,6 +22,7 @@ from gateway.records.bundle import (
     write_head,
 )
 from gateway.records.note import parse_note
+from gateway.records.policy import policy_text
 from gateway.records.tiles import node_source, tiles_for
 from gateway.storage import record_ranges
 from gateway.storage.records import EXPORT_CHUNK, StoredEntry, export_slot
@@ -44,7 +46,9 @@ class _Range:
     slot: int
     first: int
     end: int
-    note: str
+    size: int
+    """Of the tree that this export begins with: what is committed later is not in it."""
+    notes: Sequence[str]
 
 
 class ExportRecords:
@@ -52,6 +56,7 @@ class ExportRecords:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._notes = ExportNotes(context)
 
     async def begin(self, *, begins: datetime | None, ends: datetime | None, by: str) -> Period:
         """Record that somebody takes these records; `by` is an account or the control socket.
@@ -86,6 +91,7 @@ class ExportRecords:
         Private parts stay closed: they hold network codes, which are in no export (DESIGN §1).
         """
         trust = self._context.trust
+        await self._notes.have_cosigned(period.ends)
         ranges = [
             await self._range(slot, period)
             for slot in range(trust.directory.organisation(trust.organisation).slots)
@@ -111,34 +117,43 @@ class ExportRecords:
     async def _range(self, slot: int, period: Period) -> _Range:
         # The checkpoint first: what is committed later is not in this export.
         note = await self._context.writer.checkpoint(slot)
+        size = parse_note(note).checkpoint.size
         async with self._context.database.read() as connection:
-            first, end = await record_ranges.range_of(
-                connection,
-                slot,
-                parse_note(note).checkpoint.size,
-                begins=period.begins,
-                ends=period.ends,
+            found = await record_ranges.range_of(
+                connection, slot, size, begins=period.begins, ends=period.ends
             )
-        return _Range(slot=slot, first=first, end=end, note=note)
+        cosigned = await self._notes.of_slot(
+            slot, begins=period.begins, ends=period.ends, covered=found.covered, size=size
+        )
+        return _Range(
+            slot=slot, first=found.first, end=found.end, size=size, notes=[*cosigned, note]
+        )
 
     async def _slot_files(self, part: _Range) -> AsyncIterator[tuple[str, bytes]]:
         name = slot_name(part.slot)
         yield f"{name}.json", await self._description(part)
+        trust = self._context.trust
+        yield f"{name}.policy", policy_text(trust.directory, trust.organisation, part.slot).encode()
         async for chunk in self._chunks(part):
             yield f"{name}.leaves", b"".join(entry.leaf_hash for entry in chunk)
         async for chunk in self._chunks(part):
             yield f"{name}.entries", frame_entries(entry.leaf for entry in chunk)
 
     async def _description(self, part: _Range) -> bytes:
-        size = parse_note(part.note).checkpoint.size
-        nodes = export_nodes(first=part.first, end=part.end, size=size)
+        nodes = {
+            node
+            for note in part.notes
+            for node in export_nodes(
+                first=part.first, end=part.end, size=parse_note(note).checkpoint.size
+            )
+        }
         async with self._context.database.read() as connection:
-            tiles = await read_tiles(connection, part.slot, tiles_for(size, nodes))
+            tiles = await read_tiles(connection, part.slot, tiles_for(part.size, nodes))
         return slot_description(
             slot=part.slot,
             first=part.first,
             end=part.end,
-            notes=[part.note],
+            notes=part.notes,
             node=node_source(lambda level, number: tiles.get((level, number))),
         )
 

@@ -18,7 +18,13 @@ from gateway.clock import Clock
 from gateway.errors import DrainingError, SekishoError
 from gateway.flows.record_drafts import prepare_call
 from gateway.flows.record_marks import ReleasedMarks
-from gateway.flows.record_proofs import Notary, checkpoint_of, find_recorded, prove
+from gateway.flows.record_proofs import (
+    Notary,
+    checkpoint_of,
+    checkpoints_at,
+    find_recorded,
+    prove,
+)
 from gateway.flows.record_queue import Call, FairQueue
 from gateway.flows.record_run import SlotRun
 from gateway.flows.record_seal import MonthKeys
@@ -208,6 +214,10 @@ class RecordWriter:
     async def checkpoint(self, slot: int) -> str:
         """Return a note of a slot's committed root; raises NotFoundError, SlotFrozenError."""
         return await checkpoint_of(self._database, self._notary, slot)
+
+    async def checkpoints_at(self, slot: int, sizes: Sequence[int]) -> list[str]:
+        """Return notes of a slot as it was at these committed sizes, newly signed."""
+        return await checkpoints_at(self._database, self._notary, slot, sizes)
 
     async def find(self, entry_ids: Sequence[str]) -> dict[str, Recorded]:
         """Return entries recorded earlier, in any slot; unknown ids are left out."""

@@ -20,7 +20,7 @@ from gateway.records.errors import RecordsError
 from gateway.records.note import Checkpoint, LogSigner, sign_checkpoint
 from gateway.records.statements import StatementGroup
 from gateway.records.tiles import Tile, node_source, tiles_for
-from gateway.records.tree import NodeSource, multiproof_nodes
+from gateway.records.tree import NodeSource, multiproof_nodes, range_nodes, root
 from gateway.storage.database import Connection, Database
 from gateway.storage.records import find_entries
 from gateway.storage.slots import SlotState
@@ -109,6 +109,29 @@ async def checkpoint_of(database: Database, notary: Notary, slot: int) -> str:
     if state is None:
         raise NotFoundError("no such slot")
     return await notary.note(_signable(state))
+
+
+async def checkpoints_at(
+    database: Database, notary: Notary, slot: int, sizes: Sequence[int]
+) -> list[str]:
+    """Return notes of a slot as it was at these committed sizes, newly signed, in their order.
+
+    Raises:
+        NotFoundError: there is no such slot, or it never was that large.
+        SlotFrozenError: nothing more may be signed of it.
+        RecordsError: node-not-held if tiles were erased that the root needs.
+    """
+    async with database.read() as connection:
+        state = (await read_slots(connection, [slot])).get(slot)
+        if state is None or max(sizes, default=0) > state.size:
+            raise NotFoundError("no such slot, or not of that size")
+        _signable(state)
+        nodes = {node for size in sizes for node in range_nodes(0, size)}
+        tiles = await read_tiles(connection, slot, tiles_for(state.size, nodes))
+    node = _node_source(tiles)
+    checkpoints = [Checkpoint(state.origin, size, root(size, node)) for size in sizes]
+    # Not in the notary's thread: whoever waits for a new entry's checkpoint goes first.
+    return await asyncio.to_thread(notary.sign_all, checkpoints)
 
 
 async def prove(

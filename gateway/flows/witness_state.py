@@ -12,6 +12,7 @@ from gateway import metrics
 from gateway.clock import Clock
 from gateway.errors import UnavailableError
 from gateway.flows.trust import Trust
+from gateway.records.policy import enough
 from gateway.storage.cosigned import WitnessedSlot, entry_times, read_witnessed_slots
 from gateway.storage.database import Database
 
@@ -30,14 +31,6 @@ class WitnessLagError(UnavailableError):
     """An entry has waited more than 15 minutes for enough cosignatures."""
 
     problem = "witness-lag"
-
-
-def enough(witnesses: int) -> int:
-    """Return how many of so many witnesses must have cosigned: more than half of them.
-
-    With two it is both; whoever wants to bear the loss of one names three (ADR 0014).
-    """
-    return witnesses // 2 + 1 if witnesses else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,6 +139,75 @@ async def keep_conflict(connection: Connection, slot: int, witness: str, size: i
     await connection.execute(_CONFLICT, slot, witness, size)
 
 
+# What is wanted around a period: the last before it, the last of each stretch in it, and the
+# first after it that holds all of it. A note bears one line of a witness, so each row is numbered
+# among those of its witness and size.
+_AROUND: Final[LiteralString] = """
+    WITH chosen AS (
+        (SELECT DISTINCT ON (witness) * FROM cosignatures
+          WHERE slot = $1 AND witness = ANY ($2::text[]) AND cosigned_at < $3
+          ORDER BY witness, cosigned_at DESC)
+        UNION
+        (SELECT DISTINCT ON (witness, date_bin(make_interval(secs => $6), cosigned_at, $3)) *
+           FROM cosignatures
+          WHERE slot = $1 AND witness = ANY ($2::text[])
+            AND cosigned_at >= $3 AND cosigned_at < $4
+          ORDER BY witness, date_bin(make_interval(secs => $6), cosigned_at, $3),
+                   cosigned_at DESC)
+        UNION
+        (SELECT DISTINCT ON (witness) * FROM cosignatures
+          WHERE slot = $1 AND witness = ANY ($2::text[]) AND cosigned_at >= $4 AND size >= $5
+            AND size <= $7
+          ORDER BY witness, cosigned_at)
+    )
+    SELECT slot, witness, size, cosigned_at, key_id, signature
+      FROM chosen
+     WHERE size <= $7
+     ORDER BY size, cosigned_at, witness
+"""
+_STRETCHES: Final[LiteralString] = """
+    SELECT count(DISTINCT (witness, date_bin(make_interval(secs => $5), cosigned_at, $3)))
+      FROM cosignatures
+     WHERE slot = $1 AND witness = ANY ($2::text[]) AND cosigned_at >= $3 AND cosigned_at < $4
+"""
+STRETCH_S: Final = 60.0
+
+
+async def cosignatures_around(
+    connection: Connection,
+    slot: int,
+    witnesses: Sequence[str],
+    *,
+    begins: datetime,
+    ends: datetime,
+    covered: int,
+    size: int,
+    lines_max: int,
+) -> list[Cosignature]:
+    """Return the cosignatures that bound what was recorded in a period, by size and time.
+
+    The last before it, the last of every minute in it, the first after it whose tree holds
+    `covered` entries, each by each witness. Where that would be more than `lines_max` of the
+    period itself, the minutes are taken together, by two, four and so on. None is of a tree
+    larger than `size`.
+    """
+    seconds = STRETCH_S
+    while lines_max < await connection.fetchval(_STRETCHES, slot, witnesses, begins, ends, seconds):
+        seconds *= 2
+    rows = await fetch(connection, _AROUND, slot, witnesses, begins, ends, covered, seconds, size)
+    return [
+        Cosignature(
+            slot=row["slot"],
+            witness=row["witness"],
+            size=row["size"],
+            at=row["cosigned_at"],
+            key_id=row["key_id"],
+            signature=row["signature"],
+        )
+        for row in rows
+    ]
+
+
 _THIN: Final[LiteralString] = """
     DELETE FROM cosignatures AS c
      WHERE c.cosigned_at < $1 AND c.cosigned_at >= $2

@@ -1,5 +1,6 @@
 """Where a period lies in a slot, and the notes of peers received in it: what an export needs."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 
@@ -16,15 +17,30 @@ _AFTER: Final[LiteralString] = """
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """A slot's part of a period, with a neighbour on each side."""
+
+    first: int
+    end: int
+    covered: int
+    """How many entries the slot had when the period ended."""
+
+
 async def range_of(
     connection: Connection, slot: int, size: int, *, begins: datetime, ends: datetime
-) -> tuple[int, int]:
-    """Return first index and end of a slot's part of a period, a neighbour on each side with it."""
+) -> Range:
+    """Return where a period lies in a slot whose tree has this size."""
     before: int | None = await connection.fetchval(_BEFORE, slot, begins)
     after: int | None = await connection.fetchval(_AFTER, slot, ends)
     first = before if before is not None else 0
     end = min(size, after + 1) if after is not None else size
-    return min(first, size - 1), max(end, min(first, size - 1) + 1)
+    first = min(first, size - 1)
+    return Range(
+        first=first,
+        end=max(end, first + 1),
+        covered=size if after is None else min(size, after),
+    )
 
 
 _PEER_NOTES: Final[LiteralString] = """

@@ -1,0 +1,121 @@
+"""The cosigned checkpoints of an export: those that bound its period, made notes again.
+
+Of a cosignature only the witness's line is stored. The root comes from the tiles, the log's own
+lines are signed anew: a committed root may be signed at any time.
+"""
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.flows.context import Context
+from gateway.flows.cosigning import Cosigning
+from gateway.records.note import SignatureLine, witness_name
+from gateway.storage.cosigned import (
+    Cosignature,
+    Cosigned,
+    WitnessedSlot,
+    cosignatures_around,
+    read_witnessed_slots,
+)
+
+LINES_MAX: Final = 4096
+"""Cosignatures within the period, a slot: about three days of minutes, before they thin out."""
+SIGNED_AT_ONCE: Final = 64
+PATIENCE_S: Final = 10.0
+"""How long an export waits for witnesses: one that does not answer proves nothing this time."""
+_SOON: Final = timedelta(seconds=1)
+
+
+class ExportNotes:
+    """What witnesses say about the slots of one organisation."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def have_cosigned(self, ends: datetime) -> None:
+        """Have every slot cosigned that no witness has signed since a period ended.
+
+        Nothing happens for a period that has not ended. Lines bear whole seconds: the second in
+        which it ended is waited out.
+        """
+        rest = math.ceil(ends.timestamp()) - self._context.clock.now().timestamp()
+        if rest > _SOON.total_seconds() or not self._context.witnesses.witnesses:
+            return
+        await asyncio.sleep(max(0.0, rest))
+        async with self._context.database.read() as connection:
+            slots = await read_witnessed_slots(connection, self._context.witnesses.witnesses)
+        cosigning = Cosigning(self._context)
+        visits = [
+            asyncio.create_task(cosigning.visit(witness, due))
+            for witness in self._context.witnesses.witnesses
+            if (
+                due := {
+                    slot.slot: slot.witnesses[witness]
+                    for slot in slots
+                    if _is_behind(slot, slot.witnesses[witness], ends)
+                }
+            )
+        ]
+        if visits:
+            _, late = await asyncio.wait(visits, timeout=PATIENCE_S)
+            for visit in late:
+                visit.cancel()
+
+    async def of_slot(
+        self, slot: int, *, begins: datetime, ends: datetime, covered: int, size: int
+    ) -> list[str]:
+        """Return a slot's cosigned notes around a period, each of another tree or time.
+
+        `covered` is how many entries there were when the period ended, `size` how many there
+        are in the tree that the export begins with: none is of a larger one.
+        """
+        trust = self._context.trust
+        async with self._context.database.read() as connection:
+            found = await cosignatures_around(
+                connection,
+                slot,
+                trust.directory.organisation(trust.organisation).witnesses,
+                begins=begins,
+                ends=ends,
+                covered=covered,
+                size=size,
+                lines_max=LINES_MAX,
+            )
+        together = _together(found)
+        notes: list[str] = []
+        for start in range(0, len(together), SIGNED_AT_ONCE):
+            part = together[start : start + SIGNED_AT_ONCE]
+            sizes = [size for size, _ in part]
+            signed = await self._context.writer.checkpoints_at(slot, sizes)
+            notes += [
+                note + "".join(f"{self._line(one).text()}\n" for one in lines.values())
+                for note, (_, lines) in zip(signed, part, strict=True)
+            ]
+        return notes
+
+    def _line(self, one: Cosignature) -> SignatureLine:
+        name = witness_name(self._context.trust.network, one.witness)
+        return SignatureLine(name, one.key_id, one.signature)
+
+
+def _together(found: Sequence[Cosignature]) -> list[tuple[int, Mapping[str, Cosignature]]]:
+    """Return the lines that go under one note: of one size, at most one of each witness."""
+    notes: list[tuple[int, dict[str, Cosignature]]] = []
+    for one in found:
+        for size, lines in reversed(notes):
+            if size != one.size:
+                notes.append((one.size, {one.witness: one}))
+                break
+            if one.witness not in lines:
+                lines[one.witness] = one
+                break
+        else:
+            notes.append((one.size, {one.witness: one}))
+    return list(notes)
+
+
+def _is_behind(slot: WitnessedSlot, cosigned: Cosigned, ends: datetime) -> bool:
+    return cosigned.at is None or cosigned.at < ends or cosigned.size < slot.size
