@@ -145,6 +145,11 @@ WITNESS_CONFLICTS: Final = Gauge(
     "Slots of ours of which a witness holds another tree, counted for each witness.",
     multiprocess_mode="livemax",
 )
+PEER_SLOT_UNPROVED_SECONDS: Final = Gauge(
+    "sekisho_peer_slot_unproved_seconds",
+    "How long ago the peer's slot proved longest ago was proved to be one tree.",
+    multiprocess_mode="livemax",
+)
 FORKS_FOUND: Final = Counter(
     "sekisho_forks_found", "Logs of others found to have signed two trees."
 )

@@ -19,6 +19,7 @@ from gateway.core.services import CoreServices
 from gateway.core.upkeep import Upkeep
 from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
+from gateway.flows.peer_slots import TURN_S
 from gateway.http.application import build_application
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
@@ -87,6 +88,10 @@ def _tasks(services: CoreServices, outbox: OutboxJob, upkeep: Upkeep) -> tuple[B
         ),
         BackgroundTask(
             name="forks", run=lambda: every(FORKS_S, services.forks.record, name="forks")
+        ),
+        BackgroundTask(
+            name="peer-slots",
+            run=lambda: every(TURN_S, services.peer_slots.turn, name="peer-slots"),
         ),
         BackgroundTask(name="outbox", run=outbox.run),
         BackgroundTask(name="upkeep", run=lambda: every(UPKEEP_S, upkeep.turn, name="upkeep")),

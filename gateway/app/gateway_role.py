@@ -12,6 +12,7 @@ from gateway.app.limits import limit_by_organisation
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.app.staff import make_staff
 from gateway.errors import ConfigurationError
+from gateway.flows import peer_slots
 from gateway.flows.answering import Answering
 from gateway.flows.answers import Answers
 from gateway.flows.checkpoints import Checkpoints
@@ -27,6 +28,7 @@ from gateway.flows.notices import Notices
 from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.outcomes import Outcomes
 from gateway.flows.own_statements import OwnStatements
+from gateway.flows.peer_slots import PeerSlots
 from gateway.flows.provide import LookForDirectory, Provide
 from gateway.flows.receipts import Receipts
 from gateway.flows.release import Release
@@ -217,6 +219,7 @@ def _tasks(
         _periodic("expiry", EXPIRY_INTERVAL_S, expiry.turn),
         _periodic("security-events", EVENTS_S, flows.events.turn),
         _periodic("forks", FORKS_S, flows.forks.record),
+        _periodic("peer-slots", peer_slots.TURN_S, PeerSlots(context, flows.forks).turn),
         _periodic("take-up", TAKE_UP_S, inquiries.take_up),
         _periodic("lapses", END_LAPSED_S, inquiries.end_lapsed),
         _periodic("notices", NOTICES_S, flows.notices.turn),

@@ -19,6 +19,7 @@ from gateway.flows.checkpoints import Checkpoints
 from gateway.flows.context import Context
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.forks import Forks
+from gateway.flows.peer_slots import PeerSlots
 from gateway.flows.witnessing import Witnessing
 from gateway.http.members import Member
 from gateway.http.routes import Call
@@ -41,6 +42,7 @@ class CoreServices:
     checkpoints: Checkpoints
     forks: Forks
     witnessing: Witnessing
+    peer_slots: PeerSlots
     events: SecurityEvents
 
     @classmethod
@@ -69,6 +71,7 @@ class CoreServices:
             publication=publication,
             checkpoints=Checkpoints(context),
             forks=forks,
+            peer_slots=PeerSlots(context, forks),
             witnessing=Witnessing(
                 trust=context.trust,
                 database=context.database,

@@ -5,9 +5,15 @@ import hashlib
 from certs.errors import CertsError
 from gateway.errors import NotFoundError
 from gateway.flows.context import Context
+from gateway.flows.cosigned_notes import cosigned_note
 from gateway.flows.trust import CORE
+from gateway.records.errors import RecordsError
 from gateway.records.note import log_origin
+from gateway.records.tiles import parse_tile_path
+from gateway.records.tree import HASH_BYTES
 from gateway.storage.checkpoints import holds_statement
+from gateway.storage.cosigned import newest_cosignatures
+from gateway.storage.tiles import read_tiles
 
 
 class Checkpoints:
@@ -18,7 +24,9 @@ class Checkpoints:
         self._holders: set[tuple[int, str]] = set()
 
     async def note(self, origin_hash: str, sender: str) -> str:
-        """Return the newest signed checkpoint of the slot whose origin has this hex SHA-256.
+        """Return the newest checkpoint of the slot whose origin has this hex SHA-256.
+
+        The newest that a witness has cosigned, with its line, where there is one.
 
         Raises:
             NotFoundError: there is no such slot, or the sender has nothing of it in hand.
@@ -26,7 +34,34 @@ class Checkpoints:
         slot = self._slot(origin_hash)
         if not await self._may_see(slot, sender):
             raise NotFoundError("checkpoint: no such stream")
-        return await self._context.writer.checkpoint(slot)
+        async with self._context.database.read() as connection:
+            lines = await newest_cosignatures(connection, slot, sorted(self._witnesses()))
+        if not lines:
+            return await self._context.writer.checkpoint(slot)
+        (note,) = await self._context.writer.checkpoints_at(slot, [lines[0].size])
+        return cosigned_note(self._context.trust.network, note, lines)
+
+    async def tile(self, origin_hash: str, path: str, sender: str) -> bytes:
+        """Return the hashes of a tile of committed entries, as wide as its path says.
+
+        Raises:
+            NotFoundError: no such slot or tile, or nothing of the slot in the sender's hand.
+        """
+        slot = self._slot(origin_hash)
+        if not await self._may_see(slot, sender):
+            raise NotFoundError("tile: no such stream")
+        try:
+            wanted, is_bundle = parse_tile_path(path)
+        except RecordsError:
+            raise NotFoundError("tile: no such path") from None
+        if is_bundle:
+            raise NotFoundError("tile: entries stand in exports alone")
+        async with self._context.database.read() as connection:
+            found = await read_tiles(connection, slot, [wanted])
+        tile = found.get((wanted.level, wanted.number))
+        if tile is None:
+            raise NotFoundError("tile: not of this log")
+        return tile.hashes[: wanted.width * HASH_BYTES]
 
     def _slot(self, origin_hash: str) -> int:
         trust = self._context.trust

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.flows.context import Context
+from gateway.flows.cosigned_notes import cosigned_note
 from gateway.flows.cosigning import Cosigning
-from gateway.records.note import SignatureLine, witness_name
 from gateway.storage.cosigned import (
     Cosignature,
     Cosigned,
@@ -91,14 +91,10 @@ class ExportNotes:
             sizes = [size for size, _ in part]
             signed = await self._context.writer.checkpoints_at(slot, sizes)
             notes += [
-                note + "".join(f"{self._line(one).text()}\n" for one in lines.values())
+                cosigned_note(trust.network, note, lines.values())
                 for note, (_, lines) in zip(signed, part, strict=True)
             ]
         return notes
-
-    def _line(self, one: Cosignature) -> SignatureLine:
-        name = witness_name(self._context.trust.network, one.witness)
-        return SignatureLine(name, one.key_id, one.signature)
 
 
 def _together(found: Sequence[Cosignature]) -> list[tuple[int, Mapping[str, Cosignature]]]:

@@ -18,6 +18,8 @@ from gateway.http.routes import Call, Route
 from gateway.records.witness import REQUEST_BYTES_MAX, Holds, answer_text, size_text
 
 TEXT: Final = "text/plain"
+OCTETS: Final = "application/octet-stream"
+IMMUTABLE: Final = "private, max-age=31536000, immutable"
 TLOG_SIZE: Final = "text/x.tlog.size"
 CONFLICT: Final = "conflict"
 ADD_CHECKPOINT: Final = "/add-checkpoint"
@@ -62,9 +64,17 @@ async def add_checkpoint(call: WitnessCall, body: bytes) -> web.Response:
 
 
 async def checkpoint(call: LogCall) -> web.Response:
-    """Give the newest checkpoint of one slot, to whoever has something of it in hand."""
+    """Give the newest cosigned checkpoint of one slot, to whoever has something of it in hand."""
     note = await call.services.checkpoints.note(call.path("origin"), call.caller.organisation)
     return web.Response(text=note, content_type=TEXT, headers={"Cache-Control": "no-cache"})
+
+
+async def tile(call: LogCall) -> web.Response:
+    """Give a hash tile of one slot, full or as wide as asked; it never changes (tlog-tiles)."""
+    raw = await call.services.checkpoints.tile(
+        call.path("origin"), f"tile/{call.path('tile')}", call.caller.organisation
+    )
+    return web.Response(body=raw, content_type=OCTETS, headers={"Cache-Control": IMMUTABLE})
 
 
 WITNESS_ROUTES: Final = (
@@ -91,6 +101,15 @@ LOG_ROUTES: Final = (
         permission=MEMBER,
         summary="Get a checkpoint of a slot",
         gives=TEXT,
+        problems=("not-found",),
+    ),
+    Route(
+        method="GET",
+        path="/{origin}/tile/{tile:.+}",
+        handler=tile,
+        permission=MEMBER,
+        summary="Get a hash tile of a slot",
+        gives=OCTETS,
         problems=("not-found",),
     ),
 )

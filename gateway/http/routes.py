@@ -33,7 +33,8 @@ Permission = NewType("Permission", str)
 PUBLIC: Final = Permission("public")  # no caller is asked for: say so, never leave it out
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE"})
-_PATH: Final = re.compile(r"(/[A-Za-z0-9.:_-]*(\{[a-z_]+\})?[A-Za-z0-9.:_-]*)+")
+_PATH: Final = re.compile(r"(/[A-Za-z0-9.:_-]*(\{[a-z_]+\})?[A-Za-z0-9.:_-]*)+(\{[a-z_]+:\.\+\})?")
+_REST: Final = ":.+"  # the last part of a path that may hold slashes
 HEADER_CHARACTERS_MAX: Final = 256
 
 
@@ -94,7 +95,7 @@ class Route:
         """Return what the OpenAPI document says about this route."""
         return Operation(
             method=self.method,
-            path=self.path,
+            path=self.path.replace(_REST, ""),
             name=self.name,
             summary=self.summary,
             description=inspect.getdoc(self.handler) or "",

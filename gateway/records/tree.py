@@ -223,16 +223,32 @@ def verify_consistency(
         raise RecordsError("hash-count")
     _check_hashes((old_root, new_root, *proof))
     if old_size == 0:
-        old, new = EMPTY_ROOT, new_root
+        roots = EMPTY_ROOT, new_root
     else:
-        old = new = proof[0] if start else old_root
-        for (low, _), sibling in zip(siblings, proof[len(start) :], strict=True):
-            if low >= old_size:
-                new = node_hash(new, sibling)
-            else:
-                old, new = node_hash(sibling, old), node_hash(sibling, new)
-    if (old, new) != (old_root, new_root):
+        begin = proof[0] if start else old_root
+        roots = _climb(old_size, begin, siblings, proof[len(start) :])
+    if roots != (old_root, new_root):
         raise RecordsError("inconsistent")
+
+
+def prefix_nodes(old_size: int, new_size: int) -> list[Node]:
+    """Return every node that `prefix_roots` will ask for."""
+    start, siblings = _prefix_walk(old_size, new_size)
+    return _nodes_of([start, *siblings])
+
+
+def prefix_roots(old_size: int, new_size: int, node: NodeSource) -> tuple[bytes, bytes]:
+    """Return the roots of a tree and of its first `old_size` leaves, by the same nodes.
+
+    If the second is the root that a log signed, then so is the first the root of that tree's
+    beginning, whoever gave the nodes: another signed root of that size is a fork.
+
+    Raises:
+        RecordsError: bad-size unless 0 < old size <= new size.
+    """
+    start, siblings = _prefix_walk(old_size, new_size)
+    hashes = [_range_hash(low, high, node) for low, high in siblings]
+    return _climb(old_size, _range_hash(*start, node), siblings, hashes)
 
 
 class _Rebuilt:
@@ -308,6 +324,26 @@ def _consistency_walk(old_size: int, new_size: int) -> tuple[list[_Range], list[
             low = middle
     siblings.reverse()
     return ([(low, high)] if low else []), siblings
+
+
+def _prefix_walk(old_size: int, new_size: int) -> tuple[_Range, list[_Range]]:
+    """Return where the climb starts and the siblings above, the start never left out."""
+    _check_size(old_size, least=1)
+    start, siblings = _consistency_walk(old_size, new_size)
+    return (start[0] if start else (0, old_size)), siblings
+
+
+def _climb(
+    old_size: int, begin: bytes, siblings: Sequence[_Range], hashes: Sequence[bytes]
+) -> tuple[bytes, bytes]:
+    """Return old and new root from the last complete subtree of the old and what stands beside."""
+    old = new = begin
+    for (low, _), sibling in zip(siblings, hashes, strict=True):
+        if low >= old_size:
+            new = node_hash(new, sibling)
+        else:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+    return old, new
 
 
 def _nodes_of(ranges: Sequence[_Range]) -> list[Node]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, LiteralString
 
-from gateway.storage.database import Connection, fetch
+from gateway.storage.database import Connection, Record, fetch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +139,26 @@ async def keep_conflict(connection: Connection, slot: int, witness: str, size: i
     await connection.execute(_CONFLICT, slot, witness, size)
 
 
+_NEWEST: Final[LiteralString] = """
+    SELECT n.slot, n.witness, n.size, n.cosigned_at, n.key_id, n.signature
+      FROM unnest($2::text[]) AS w (witness)
+      JOIN LATERAL (
+           SELECT * FROM cosignatures AS c
+            WHERE c.slot = $1 AND c.witness = w.witness
+            ORDER BY c.cosigned_at DESC, c.size DESC
+            LIMIT 1) AS n ON true
+"""
+
+
+async def newest_cosignatures(
+    connection: Connection, slot: int, witnesses: Sequence[str]
+) -> list[Cosignature]:
+    """Return the lines of the largest tree that any of these witnesses cosigned, one of each."""
+    lines = [_cosignature(row) for row in await fetch(connection, _NEWEST, slot, witnesses)]
+    largest = max((line.size for line in lines), default=0)
+    return [line for line in lines if line.size == largest]
+
+
 # What is wanted around a period: the last before it, the last of each stretch in it, and the
 # first after it that holds all of it. A note bears one line of a witness, so each row is numbered
 # among those of its witness and size.
@@ -195,17 +215,7 @@ async def cosignatures_around(
     while lines_max < await connection.fetchval(_STRETCHES, slot, witnesses, begins, ends, seconds):
         seconds *= 2
     rows = await fetch(connection, _AROUND, slot, witnesses, begins, ends, covered, seconds, size)
-    return [
-        Cosignature(
-            slot=row["slot"],
-            witness=row["witness"],
-            size=row["size"],
-            at=row["cosigned_at"],
-            key_id=row["key_id"],
-            signature=row["signature"],
-        )
-        for row in rows
-    ]
+    return [_cosignature(row) for row in rows]
 
 
 _THIN: Final[LiteralString] = """
@@ -223,3 +233,14 @@ async def thin_cosignatures(connection: Connection, *, since: datetime, until: d
     """Leave the last cosignature of each slot, witness and minute; return how many went."""
     status: str = await connection.execute(_THIN, until, since)
     return int(status.rpartition(" ")[2])
+
+
+def _cosignature(row: Record) -> Cosignature:
+    return Cosignature(
+        slot=row["slot"],
+        witness=row["witness"],
+        size=row["size"],
+        at=row["cosigned_at"],
+        key_id=row["key_id"],
+        signature=row["signature"],
+    )

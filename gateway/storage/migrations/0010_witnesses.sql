@@ -84,3 +84,12 @@ CREATE TABLE cosignatures (
 ALTER TABLE cosignatures ALTER COLUMN signature SET STORAGE EXTERNAL;
 CREATE INDEX cosignatures_time ON cosignatures (cosigned_at);
 GRANT SELECT, INSERT, DELETE ON cosignatures TO sekisho_app;
+
+-- When the largest checkpoint we have of a peer's slot was last held against the cosigned one.
+CREATE TABLE peer_proofs (
+    origin text PRIMARY KEY REFERENCES peer_slots,
+    since timestamptz NOT NULL,
+    next_at timestamptz NOT NULL,
+    proved_at timestamptz
+) WITH (fillfactor = 50);
+GRANT SELECT, INSERT, UPDATE ON peer_proofs TO sekisho_app;

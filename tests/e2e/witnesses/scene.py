@@ -8,13 +8,14 @@ from certs.log_keys import LogSigner
 from certs.tls import network_client_context
 from gateway.demo import cast
 from gateway.flows.context import Context
+from gateway.flows.cosigning import Cosigning
 from gateway.flows.record_types import Draft, Recorded
 from gateway.jobs.witnesses import WitnessJob
 from gateway.records.note import Checkpoint, parse_note, sign_checkpoint
 from gateway.records.tiles import RightEdge
 from gateway.records.tree import EMPTY_ROOT, consistency_proof
 from gateway.records.witness import WitnessRequest
-from gateway.storage.cosigned import read_witnessed_slots
+from gateway.storage.cosigned import Cosigned, read_witnessed_slots
 from gateway.storage.tiles import read_slots
 from tests.e2e.adversary.rogue import Reply, core_services
 from tests.e2e.parties import Network
@@ -95,6 +96,12 @@ async def cosign_all(context: Context) -> None:
     await job.turn()
     await job.settle()
     await context.witnesses.look()
+
+
+async def cosign_slot(context: Context, slot: int) -> None:
+    """Have one slot of a party's cosigned by all of its witnesses."""
+    for witness in context.witnesses.witnesses:
+        await Cosigning(context).visit(witness, {slot: Cosigned()})
 
 
 async def end_lease(context: Context) -> None:

@@ -106,6 +106,44 @@ def test_consistency_proofs_agree_with_both_oracles(new_size: int, data: st.Data
     )
 
 
+@given(st.integers(1, 200), st.data())
+def test_one_set_of_nodes_leads_to_the_roots_of_a_tree_and_of_its_beginning(
+    new_size: int, data: st.DataObject
+) -> None:
+    old_size = data.draw(st.integers(1, new_size))
+    entries = entries_of(new_size)
+    asked: list[tree.Node] = []
+
+    def node(level: int, index: int) -> bytes:
+        asked.append((level, index))
+        return rfc6962.node(entries, level, index)
+
+    roots = tree.prefix_roots(old_size, new_size, node)
+
+    assert roots == (rfc6962.mth(entries[:old_size]), rfc6962.mth(entries))
+    assert set(asked) == set(tree.prefix_nodes(old_size, new_size))
+
+
+@given(st.integers(1, 120), st.data())
+def test_no_nodes_lead_to_the_signed_root_and_to_another_beginning(
+    new_size: int, data: st.DataObject
+) -> None:
+    old_size = data.draw(st.integers(1, new_size))
+    entries = entries_of(new_size)
+    wrong = data.draw(st.sampled_from(tree.prefix_nodes(old_size, new_size)))
+
+    def node(level: int, index: int) -> bytes:
+        return bytes(32) if (level, index) == wrong else rfc6962.node(entries, level, index)
+
+    assert tree.prefix_roots(old_size, new_size, node)[1] != rfc6962.mth(entries)
+
+
+@pytest.mark.parametrize(("old_size", "new_size"), [(0, 3), (4, 3), (-1, 3)])
+def test_the_beginning_has_a_leaf_and_is_no_larger(old_size: int, new_size: int) -> None:
+    with pytest.raises(RecordsError, match="bad-size"):
+        tree.prefix_roots(old_size, new_size, lambda _level, _index: bytes(32))
+
+
 @given(st.integers(1, 120), st.data())
 def test_a_rewritten_history_is_inconsistent(new_size: int, data: st.DataObject) -> None:
     old_size = data.draw(st.integers(1, new_size))
