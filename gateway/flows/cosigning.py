@@ -5,32 +5,24 @@ witness signed last. What comes back is believed once it verifies, and kept for 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from certs.errors import CertsError
 from gateway.errors import SekishoError
 from gateway.flows.context import Context
+from gateway.flows.witness_calls import Line, WitnessCalls
 from gateway.logs import get_logger
 from gateway.outbound.errors import PeerProtocolError, PeerUnavailableError
 from gateway.records.errors import RecordsError
 from gateway.records.note import (
     Note,
-    SignatureLine,
-    cosignature_time,
     parse_note,
-    witness_name,
 )
-from gateway.records.slot_content import BACK_DATING_S
 from gateway.records.statements import posix_instant
 from gateway.records.tiles import node_source, tiles_for
 from gateway.records.tree import consistency_nodes, consistency_proof
 from gateway.records.witness import (
-    Holds,
     WitnessRequest,
-    parse_answer,
-    parse_size_text,
-    verify_answer,
 )
 from gateway.storage.cosigned import Cosignature, Cosigned, keep_conflict, keep_cosignature
 from gateway.storage.tiles import read_tiles
@@ -45,17 +37,10 @@ log = get_logger()
 
 OnConflict: TypeAlias = Callable[[int, str, int], Awaitable[None]]
 """Told (slot, witness, size) whenever a witness holds another tree of ours, again and again."""
-Sizes: TypeAlias = Mapping[str, int | None]
 
 
 async def _leave_it(_slot: int, _witness: str, _size: int) -> None:
     """Do nothing beyond what is stored and said."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    line: SignatureLine
-    time: int
 
 
 class Cosigning:
@@ -63,6 +48,7 @@ class Cosigning:
 
     def __init__(self, context: Context, *, on_conflict: OnConflict = _leave_it) -> None:
         self._context = context
+        self._calls = WitnessCalls(trust=context.trust, peers=context.peers, clock=context.clock)
         self._on_conflict = on_conflict
 
     async def visit(self, witness: str, slots: Mapping[int, Cosigned]) -> None:
@@ -84,32 +70,12 @@ class Cosigning:
             except (CertsError, RecordsError) as error:
                 log.warning("slot_not_cosigned", peer=witness, slot=slot, reason=error.reason)
 
-    async def ask_sizes(self, slot: int, note: str | None = None) -> Sizes:
-        """Return the size that each witness holds of a slot; none where it could not be asked.
-
-        `note` is the checkpoint to ask with, the newest committed one if left out. No witness
-        is moved by being asked: the request claims that it holds this very size already.
-        """
-        asked = parse_note(note or await self._context.writer.checkpoint(slot))
-        trust = self._context.trust
-        sizes: dict[str, int | None] = {}
-        for witness in trust.directory.organisation(trust.organisation).witnesses:
-            request = WitnessRequest(old_size=asked.checkpoint.size, proof=(), note=asked)
-            try:
-                answer = await self._submit(witness, request)
-            except (SekishoError, CertsError, RecordsError):
-                sizes[witness] = None
-            else:
-                size = asked.checkpoint.size
-                sizes[witness] = answer.size if isinstance(answer, Holds) else size
-        return sizes
-
     async def _bring(self, slot: int, witness: str, cosigned: Cosigned) -> None:
         note = parse_note(await self._context.writer.checkpoint(slot))
         old = min(cosigned.size, note.checkpoint.size)
         for _ in range(TRIES_MAX):
-            answer = await self._submit(witness, await self._request(slot, note, old))
-            if isinstance(answer, _Line):
+            answer = await self._calls.submit(witness, await self._request(slot, note, old))
+            if isinstance(answer, Line):
                 await self._keep(slot, witness, note, answer)
                 return
             if answer.size > note.checkpoint.size:
@@ -133,32 +99,7 @@ class Cosigning:
             old_size=old, proof=tuple(consistency_proof(old, size, node)), note=note
         )
 
-    async def _submit(self, witness: str, request: WitnessRequest) -> _Line | Holds:
-        answer = await self._context.peers.post_text(
-            witness, ADD_CHECKPOINT, request.text(), bytes_max=ANSWER_BYTES_MAX
-        )
-        try:
-            if answer.status == _CONFLICT:
-                return parse_size_text(answer.text)
-            if answer.status == _OK:
-                return self._verified(witness, request.note, parse_answer(answer.text))
-        except RecordsError as error:
-            raise PeerProtocolError(f"add-checkpoint: {error.reason}") from None
-        raise PeerProtocolError(f"add-checkpoint: status {answer.status}")
-
-    def _verified(self, witness: str, note: Note, lines: tuple[SignatureLine, ...]) -> _Line:
-        """Return the witness's line if its key of that time signed this tree, and just now."""
-        trust, checkpoint = self._context.trust, note.checkpoint
-        name = witness_name(trust.network, witness)
-        claimed = posix_instant(cosignature_time(Note(checkpoint, lines), name))
-        key = trust.directory.witness_key_at(witness, claimed)
-        line, time = verify_answer(lines, checkpoint, name=name, key=key)
-        # A wrong time would make honest entries look back-dated to whoever verifies them.
-        if abs(time - self._context.clock.now().timestamp()) > BACK_DATING_S:
-            raise RecordsError("bad-time", "the witness's clock is off")
-        return _Line(line, time)
-
-    async def _keep(self, slot: int, witness: str, note: Note, answer: _Line) -> None:
+    async def _keep(self, slot: int, witness: str, note: Note, answer: Line) -> None:
         kept = Cosignature(
             slot=slot,
             witness=witness,

@@ -11,8 +11,11 @@ from gateway.errors import UnavailableError
 from gateway.flows import witnessing
 from gateway.flows.context import Context
 from gateway.flows.cosigning import Cosigning
+from gateway.flows.record_takeover import Elsewhere
+from gateway.flows.witness_calls import WitnessCalls
 from gateway.flows.witness_state import NotCosignedError, WitnessLagError
 from gateway.jobs.witnesses import WitnessJob
+from gateway.outbound.errors import PeerUnavailableError
 from gateway.outbound.peers import Route
 from gateway.records.note import Checkpoint, SignatureLine, cosign, witness_name
 from gateway.storage.cosigned import Cosigned
@@ -150,6 +153,10 @@ async def test_a_witness_that_is_down_keeps_no_other_back(core: Context, unreach
     assert cosigned.get((recorded.slot, unreachable), 0) <= recorded.index
 
 
+def calls_of(context: Context) -> WitnessCalls:
+    return WitnessCalls(trust=context.trust, peers=context.peers, clock=context.clock)
+
+
 @pytest.mark.usefixtures("unreachable")
 async def test_each_witness_tells_how_large_a_tree_it_holds(core: Context) -> None:
     slot = own_slot(core)
@@ -157,13 +164,27 @@ async def test_each_witness_tells_how_large_a_tree_it_holds(core: Context) -> No
     held = (await cosigned_of(core))[slot, UNION]
     await write_entry(core)
 
-    behind = await Cosigning(core).ask_sizes(slot)
+    behind = await calls_of(core).ask_sizes(slot)
     await Cosigning(core).visit(UNION, {slot: Cosigned()})
-    after = await Cosigning(core).ask_sizes(slot)
+    after = await calls_of(core).ask_sizes(slot)
 
     assert behind == {CITY: None, UNION: held}
+    assert await calls_of(core).sizes(slot) == {UNION: after[UNION]}
     assert after == {CITY: None, UNION: (await cosigned_of(core))[slot, UNION]}
     assert (await cosigned_of(core))[slot, UNION] > held
+
+
+async def test_whoever_has_no_answer_from_any_witness_knows_nothing(
+    core: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere: Elsewhere = calls_of(core)
+
+    async def nobody(*_: object, **__: object) -> None:
+        raise PeerUnavailableError("gone")
+
+    monkeypatch.setattr(core.peers, "post_text", nobody)
+
+    assert await elsewhere.sizes(own_slot(core)) is None
 
 
 Cosign = Callable[..., SignatureLine]
@@ -219,7 +240,7 @@ async def test_a_witness_that_holds_another_tree_of_ours_raises_the_alarm(
 
     assert heard == [(slot, CORE, 50)]
     assert "witness-conflict" in city.witnesses.obstacles(city.clock.now())
-    assert (await cosigning.ask_sizes(slot))[CORE] == 50
+    assert (await calls_of(city).ask_sizes(slot))[CORE] == 50
 
 
 async def test_another_tree_of_the_same_size_raises_the_alarm_too(
