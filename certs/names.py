@@ -11,7 +11,9 @@ CORE: Final = "core"
 """The name of the core's organisation, and of its role."""
 GATEWAY: Final = "gateway"
 RESIDENT_NETWORK: Final = "resident-network"
-ROLES: Final = (GATEWAY, CORE, RESIDENT_NETWORK)
+WITNESS: Final = "witness"
+"""Whoever cosigns for others and keeps no records of its own."""
+ROLES: Final = (GATEWAY, CORE, RESIDENT_NETWORK, WITNESS)
 NETWORK_ENDPOINT: Final = "network"
 """The endpoint of every organisation that others call: its network listener."""
 ENDPOINTS: Final = (NETWORK_ENDPOINT,)

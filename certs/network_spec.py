@@ -18,8 +18,8 @@ from certs.members import (
     read_name,
     read_text,
 )
-from certs.names import CORE, NAME, ROLES
-from certs.organisations import BODIES_MAX, SLOTS_MAX, Body, endpoint_address
+from certs.names import CORE, NAME, ROLES, WITNESS
+from certs.organisations import BODIES_MAX, Body, endpoint_address, read_slots
 
 SLOTS: Final = 8
 SPEC_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -52,14 +52,15 @@ class OrganisationSpec:
             optional={"title", "hosts", "slots", "bodies", "witnesses"},
             where="organisation",
         )
-        slots = {"slots": members.get("slots", SLOTS)}
+        role = read_text(members, "role")
+        slots = {"slots": members.get("slots", 0 if role == WITNESS else SLOTS)}
         return cls(
             name=read_name(members, "name", NAME),
-            role=read_text(members, "role"),
+            role=role,
             endpoint=read_text(members, "endpoint"),
             title=read_label(members, "title") if "title" in members else "",
             hosts=_texts(members, "hosts"),
-            slots=read_integer(slots, "slots", low=1, high=SLOTS_MAX),
+            slots=read_slots(slots, role),
             bodies=_bodies(members),
             witnesses=_texts(members, "witnesses"),
         )

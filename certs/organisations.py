@@ -20,7 +20,7 @@ from certs.members import (
     read_name,
     read_text,
 )
-from certs.names import BODY_CODE, CORE, ENDPOINTS, NAME, NETWORK_ENDPOINT, ROLES
+from certs.names import BODY_CODE, CORE, ENDPOINTS, NAME, NETWORK_ENDPOINT, ROLES, WITNESS
 from codes.canonical import b64, instant
 
 ENROLLED: Final = "enrolled"
@@ -230,7 +230,7 @@ class Organisation:
             title=read_label(members, "title"),
             role=role,
             status=_read_choice(members, "status", STATUSES),
-            slots=read_integer(members, "slots", low=1, high=SLOTS_MAX),
+            slots=read_slots(members, role),
             bodies=tuple(map(Body.from_json, read_list(members, "bodies", longest=BODIES_MAX))),
             endpoints=_read_endpoints(members["endpoints"]),
             witnesses=_read_witnesses(members, name),
@@ -292,6 +292,12 @@ def endpoint_address(url: str) -> tuple[str, int]:
     if match is None or int(match["port"]) > _PORT_MAX:
         raise DirectoryError("endpoint-malformed", "expected https://host:port")
     return match["host"].strip("[]"), int(match["port"])
+
+
+def read_slots(members: Mapping[str, object], role: str) -> int:
+    """Return how many slots an organisation writes: none if it is a witness alone."""
+    low, high = (0, 0) if role == WITNESS else (1, SLOTS_MAX)
+    return read_integer(members, "slots", low=low, high=high)
 
 
 def _read_choice(members: Mapping[str, object], name: str, choices: tuple[str, ...]) -> str:

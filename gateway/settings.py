@@ -18,7 +18,7 @@ FILE_BYTES_MAX: Final = 1024 * 1024
 CORE_ORGANISATION: Final = "core"  # PROTOCOL §0
 CONNECTION_LIFE_S_MAX: Final = 600  # PROTOCOL §1: a connection lives at most 10 minutes
 
-Role = Literal["gateway", "core", "resident-network"]
+Role = Literal["gateway", "core", "resident-network", "witness"]
 Environment = Literal["production", "demo", "test"]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -285,6 +285,7 @@ _NEEDED: Final[dict[Role, tuple[str, ...]]] = {
     "gateway": ("network", "backoffice", "staff"),
     "core": ("network",),
     "resident-network": ("network",),
+    "witness": ("network",),
 }
 
 

@@ -5,7 +5,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from certs.directory import ALLOW_LIST_BYTES_MAX, DIRECTORY_BYTES_MAX, Directory
 from certs.errors import CertsError
@@ -14,6 +14,7 @@ from certs.own_keys import PrivateKeySet, read_public
 from certs.tls import network_client_context, network_server_context
 from gateway import metrics
 from gateway.app.roles import BackgroundTask, WorkerContext
+from gateway.clock import Clock
 from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
 from gateway.flows.gate import GateView
@@ -57,8 +58,7 @@ async def laid_floor(
     """
     settings = worker.settings
     trust = open_trust(worker)
-    _tell_version(trust.directory, None)
-    trust.watch(_tell_version)
+    tell_versions(trust)
     async with AsyncExitStack() as stack:
         database = await worker.open_database()
         stack.push_async_callback(database.close)
@@ -172,10 +172,29 @@ def network_tls(trust: Trust) -> TlsSource:
     return source
 
 
+class Following(Protocol):
+    """Whoever follows the directory: as `Context`, or with less."""
+
+    @property
+    def clock(self) -> Clock:
+        """Return its clock."""
+        ...
+
+    @property
+    def trust(self) -> Trust:
+        """Return what adopts the directory."""
+        ...
+
+    @property
+    def peers(self) -> Peers:
+        """Return the way to the core."""
+        ...
+
+
 class DirectoryPoll:
     """Fetches the directory from the core, adopts what holds, and keeps it beside the keys."""
 
-    def __init__(self, worker: WorkerContext, context: Context) -> None:
+    def __init__(self, worker: WorkerContext, context: Following) -> None:
         self._keys_dir = worker.settings.network.keys_dir
         self._interval_s = worker.settings.network.directory_poll_s
         self._context = context
@@ -223,6 +242,12 @@ class DirectoryPoll:
         if allow_list is not None:
             write_file(self._keys_dir / ALLOW_LIST, allow_list)
         write_file(self._keys_dir / DIRECTORY, raw)
+
+
+def tell_versions(trust: Trust) -> None:
+    """Tell Prometheus which directory is in use, now and whenever another one is."""
+    _tell_version(trust.directory, None)
+    trust.watch(_tell_version)
 
 
 def _tell_version(new: Directory, _old: Directory | None) -> None:

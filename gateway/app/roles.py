@@ -104,6 +104,7 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
         "gateway": "gateway.app.gateway_role",
         "core": "gateway.app.core_role",
         "resident-network": "gateway.app.resident_role",
+        "witness": "gateway.app.witness_role",
     }
 )
 

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "serve": "gateway.cli.serve:serve",
     "core": "gateway.cli.core:app",
     "resident-network": "gateway.cli.resident_network:app",
+    "witness": "gateway.cli.serve:witness",
     "status": "gateway.cli.serve:status",
     "drain": "gateway.cli.serve:drain",
     "unlock": "gateway.cli.serve:unlock",

@@ -1,4 +1,4 @@
-"""`sekisho serve | core | resident-network | status | drain | unlock`: a run and its parent."""
+"""`sekisho serve | core | resident-network | witness | status | drain | unlock`: one run."""
 
 import asyncio
 import os
@@ -59,6 +59,18 @@ def resident_network(*, config: Config = None, ready_fd: ReadyFd = None) -> int:
         ready_fd: A descriptor that gets one line of JSON when all workers are ready.
     """
     return _serve(config, ready_fd, role="resident-network")
+
+
+def witness(*, config: Config = None, ready_fd: ReadyFd = None) -> int:
+    """Run a witness alone: it cosigns the records of those who name it, and keeps none.
+
+    As `serve`, for settings of that role.
+
+    Args:
+        config: The settings (TOML); else the file SEKISHO_CONFIG names.
+        ready_fd: A descriptor that gets one line of JSON when all workers are ready.
+    """
+    return _serve(config, ready_fd, role="witness")
 
 
 def status(*, config: Config = None, json: Json = False) -> int:

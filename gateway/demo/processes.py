@@ -18,7 +18,12 @@ READY_S: Final = 60.0
 STOP_S: Final = 15.0
 _POLL_S: Final = 0.02
 _METRICS: Final = "PROMETHEUS_MULTIPROC_DIR"
-_COMMANDS: Final = {"gateway": "serve", "core": "core", "resident-network": "resident-network"}
+_COMMANDS: Final = {
+    "gateway": "serve",
+    "core": "core",
+    "resident-network": "resident-network",
+    "witness": "witness",
+}
 PROGRAM: Final = (sys.executable, "-I", "-m", "gateway")
 
 

@@ -18,6 +18,7 @@ _KNOWN: dict[str, set[str]] = {
     "staff": {str(permission) for permission in StaffPermission},
     "ops": {str(PUBLIC)},
     "core": _MEMBERS,
+    "witness": _MEMBERS,
     "resident-network": {"resident-network:registry"},
 }
 # A person's number or code never stands in a path or query (DESIGN §5).

@@ -4,14 +4,14 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 from certs.keystore import KeyStore, MasterKey
 from certs.network import init_network
-from certs.network_spec import NetworkSpec
-from gateway.app import core_role, gateway_role, resident_role
+from certs.network_spec import NetworkSpec, OrganisationSpec
+from gateway.app import core_role, gateway_role, resident_role, witness_role
 from gateway.app.foundation import open_keys
 from gateway.app.gateway_role import Gateway
 from gateway.app.listener import Listener
@@ -109,21 +109,30 @@ async def whole_network(
     gateways: Sequence[str] = cast.GATEWAYS,
     runs: Runs = everything,
     change: Callable[[NetworkSpec], NetworkSpec] = lambda spec: spec,
+    outsiders: Sequence[str] = (),
 ) -> AsyncIterator[Network]:
     """Everybody of the demonstration, up and running until the context ends.
 
     `clock` is everybody's; without a `law_day` the law is that of the clock's day in Tokyo.
     `allow_list` takes the place of the real table.
     Only these `gateways` are there, and only the background tasks that `runs` names.
-    `change` is asked for the network that is built: as it is, nobody has witnesses.
+    `change` is asked for the network that is built: as it is, nobody has witnesses. `outsiders`
+    are witnesses alone.
     """
     clock = clock or SystemClock()
     roles = {cast.CORE: "core"} | dict.fromkeys(gateways, "gateway")
+    roles |= dict.fromkeys(outsiders, "witness")
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sekisho-e2e-")))
-        ports = stack.enter_context(held_ports((cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS)))
+        ports = stack.enter_context(
+            held_ports((cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS, *outsiders))
+        )
         init_network(
-            change(cast.network_spec(ports, environment="test", law_day=law_day)),
+            change(
+                _with(
+                    cast.network_spec(ports, environment="test", law_day=law_day), outsiders, ports
+                )
+            ),
             folder / "network",
             allow_list=(allow_list or cast.allow_list()).to_document(),
             now=clock.now(),
@@ -143,6 +152,16 @@ async def whole_network(
         yield Network(
             folder=folder, parties=parties, key_stores=stores, core_database=core_database
         )
+
+
+def _with(spec: NetworkSpec, outsiders: Sequence[str], ports: Mapping[str, int]) -> NetworkSpec:
+    more = tuple(
+        OrganisationSpec(
+            name=name, role="witness", endpoint=f"https://{HOST}:{ports[name]}", slots=0
+        )
+        for name in outsiders
+    )
+    return replace(spec, organisations=(*spec.organisations, *more))
 
 
 async def _party(
@@ -176,6 +195,8 @@ async def _party(
         app = await core_role.build(worker)
     elif role == "resident-network":
         app = await resident_role.build(worker)
+    elif role == "witness":
+        app = await witness_role.build(worker)
     else:
         raise ValueError(role)
     party = Party(name=name, settings=settings, worker=worker, role=app, gateway=gateway)

@@ -77,8 +77,8 @@ def routes_reference() -> str:
     """Return the golden table: listener, method, path, who may ask."""
     text = (
         "# Routes and who may ask\n\nA route of one listener does not exist on another; only "
-        "`GET /openapi.json` is on all. `core` and `resident-network` are the network listeners "
-        "of those roles.\n"
+        "`GET /openapi.json` is on all. `core`, `resident-network` and `witness` are the network "
+        "listeners of those roles.\n"
     )
     for zone, routes in ZONES.items():
         rows = sorted(

@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.core.resident_routes import ROUTES as RESIDENT_NETWORK
 from gateway.core.routes import ROUTES as CORE
+from gateway.http.log_routes import WITNESS_ROUTES
 from gateway.http.routes import Route
 from gateway.listeners.backoffice.app import ROUTES as BACKOFFICE
 from gateway.listeners.network.app import ROUTES as NETWORK
@@ -23,5 +24,6 @@ ZONES: Final[Mapping[str, tuple[Route, ...]]] = MappingProxyType(
         "ops": tuple(OPS),
         "core": tuple(CORE),
         "resident-network": tuple(RESIDENT_NETWORK),
+        "witness": tuple(WITNESS_ROUTES),
     }
 )

@@ -1,4 +1,4 @@
-"""A core and two gateways that witness each other, where a test starts what goes on."""
+"""A core, two gateways and an outsider as witnesses, where a test starts what goes on."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,12 +12,13 @@ from tests.conftest import NewDatabase, new_databases
 from tests.e2e.adversary.rogue import Rogue
 from tests.e2e.parties import Network, whole_network
 from tests.e2e.people import People
+from tests.e2e.witnesses.scene import AUDIT_OFFICE
 from tests.integration.core.world import WorldClock
 
 WITNESSES = {
     cast.CORE: (cast.NAGAOKA, cast.GUNMA_UNION),
     cast.NAGAOKA: (cast.CORE, cast.GUNMA_UNION),
-    cast.GUNMA_UNION: (cast.CORE,),
+    cast.GUNMA_UNION: (cast.CORE, AUDIT_OFFICE),
 }
 
 CITY_SLOTS = 48
@@ -60,6 +61,7 @@ async def network(new_database: NewDatabase, clock: WorldClock) -> AsyncIterator
         gateways=(cast.NAGAOKA, cast.GUNMA_UNION),
         runs=lambda party, task: (party, task) == (cast.CORE, "publication"),
         change=with_witnesses,
+        outsiders=(AUDIT_OFFICE,),
     ) as running:
         yield running
 

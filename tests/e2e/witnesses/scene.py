@@ -1,6 +1,7 @@
 """Logs of the parties, made to say anything, and the wire to their witnesses."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import aiohttp
 
@@ -20,6 +21,9 @@ from gateway.storage.tiles import read_slots
 from tests.e2e.adversary.rogue import Reply, core_services
 from tests.e2e.parties import Network
 from tests.integration.core.world import WorldClock
+
+AUDIT_OFFICE: Final = "audit-office"
+"""A witness alone, under an administration of its own."""
 
 
 @dataclass(kw_only=True)

@@ -107,7 +107,7 @@ async def grown(context: Context, clock: WorldClock) -> int:
     return recorded.index + 1
 
 
-@pytest.mark.parametrize(("lines_max", "kept"), [(4, 4), (2, 2), (1, 1)])
+@pytest.mark.parametrize(("lines_max", "kept"), [(8, 4), (4, 2), (2, 1)])  # by two witnesses
 async def test_many_minutes_are_taken_together(
     union: Context, clock: WorldClock, monkeypatch: pytest.MonkeyPatch, lines_max: int, kept: int
 ) -> None:

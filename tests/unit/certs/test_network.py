@@ -368,3 +368,13 @@ def test_everything_that_runs_out_stands_in_one_table() -> None:
     assert (table[0].what, table[0].days_left(NOW)) == ("directory", 1.0)
     assert table[0].days_left(NOW + 2 * DAY) == -1.0
     assert len(expiries(FIRST.core)) == len(table) - 3
+
+
+def test_a_witness_alone_writes_no_slots() -> None:
+    text = SPEC + '\n[[organisations]]\nname = "auditors"\nrole = "witness"\n'
+    text += 'endpoint = "https://127.0.0.1:9009"\n'
+
+    (*_, auditors) = NetworkSpec.parse(text).organisations
+
+    assert (auditors.role, auditors.slots) == ("witness", 0)
+    assert _refused(lambda: NetworkSpec.parse(text + "slots = 1\n")) == "out-of-range"

@@ -1,0 +1,125 @@
+"""The role witness: cosigns for those who name it, and is nobody's party in anything else.
+
+For an administration outside the network: a certificate, a witness key, a small database. It
+follows the directory like everybody; it writes no records, so a fork that it finds is an alarm
+and a row with both notes (`forks_found`), for people to take further.
+"""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.app.floor import (
+    NETWORK,
+    DirectoryPoll,
+    RouteBook,
+    network_tls,
+    open_trust,
+    tell_versions,
+)
+from gateway.app.limits import limit_by_organisation
+from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
+from gateway.clock import Clock
+from gateway.errors import ConfigurationError
+from gateway.flows.forks import Forks
+from gateway.flows.trust import Trust
+from gateway.flows.witnessing import Witnessing
+from gateway.http.application import build_application
+from gateway.http.log_routes import WITNESS_ROUTES
+from gateway.http.members import authenticate_members
+from gateway.jobs.expiry import INTERVAL_S, ExpiryJob
+from gateway.jobs.periodic import every
+from gateway.outbound.peers import Peers
+
+ROLE: Final = "witness"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What a witness sees of the network: the directory, by way of the core."""
+
+    clock: Clock
+    trust: Trust
+    peers: Peers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What a witness's one route works with."""
+
+    witnessing: Witnessing
+
+
+async def build(worker: WorkerContext) -> RoleApp:
+    """Return a witness, built in one worker.
+
+    Raises:
+        ConfigurationError: the directory lists the organisation in another role.
+    """
+    stack = AsyncExitStack()
+    try:
+        trust = _open_trust(worker)
+        tell_versions(trust)
+        database = await worker.open_database()
+        stack.push_async_callback(database.close)
+        peers = Peers(RouteBook(trust).route)
+        stack.push_async_callback(peers.close)
+        forks = Forks(database, worker.clock, writer=None)
+        services = Services(
+            witnessing=Witnessing(trust=trust, database=database, clock=worker.clock, forks=forks)
+        )
+        return RoleApp(
+            listeners=(_listener(worker, trust, services),),
+            tasks=_tasks(worker, Outlook(clock=worker.clock, trust=trust, peers=peers)),
+            not_ready=lambda: _missing(trust, worker.clock),
+            close=stack.aclose,
+        )
+    except BaseException:
+        await stack.aclose()
+        raise
+
+
+def _open_trust(worker: WorkerContext) -> Trust:
+    trust = open_trust(worker)
+    if trust.directory.organisation(trust.organisation).role != ROLE:
+        raise ConfigurationError(f"{trust.organisation}: no witness in the directory")
+    return trust
+
+
+def _listener(worker: WorkerContext, trust: Trust, services: Services) -> ListenerSpec:
+    listener = worker.settings.listeners.network
+    if listener is None:
+        raise ConfigurationError("role witness: no network listener")
+    return ListenerSpec(
+        name=NETWORK,
+        application=build_application(
+            WITNESS_ROUTES,
+            listener=NETWORK,
+            version=worker.version,
+            services=services,
+            authenticate=authenticate_members(trust),
+            limit=limit_by_organisation(listener.limits, worker.clock),
+        ),
+        host=listener.host,
+        limits=listener.limits,
+        tls=network_tls(trust),
+    )
+
+
+def _tasks(worker: WorkerContext, outlook: Outlook) -> tuple[BackgroundTask, ...]:
+    expiry = ExpiryJob(worker.settings.network.keys_dir, outlook.trust)
+    return (
+        BackgroundTask(name="directory", run=DirectoryPoll(worker, outlook).run),
+        BackgroundTask(name="expiry", run=lambda: every(INTERVAL_S, expiry.turn, name="expiry")),
+    )
+
+
+def _missing(trust: Trust, clock: Clock) -> tuple[str, ...]:
+    missing = []
+    if clock.now() >= trust.directory.expires:
+        missing.append("directory-expired")
+    if trust.is_clock_off:
+        missing.append("clock-off")
+    if trust.is_disowned:
+        missing.append("own-entry-differs")
+    return tuple(missing)
