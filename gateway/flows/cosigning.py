@@ -18,12 +18,10 @@ from gateway.records.note import (
     Note,
     parse_note,
 )
+from gateway.records.proof_files import WitnessRequest
 from gateway.records.statements import posix_instant
 from gateway.records.tiles import node_source, tiles_for
 from gateway.records.tree import consistency_nodes, consistency_proof
-from gateway.records.witness import (
-    WitnessRequest,
-)
 from gateway.storage.cosigned import Cosignature, Cosigned, keep_conflict, keep_cosignature
 from gateway.storage.tiles import read_tiles
 

@@ -22,12 +22,12 @@ from gateway.records.note import (
     sign_checkpoint,
     witness_name,
 )
+from gateway.records.proof_files import WitnessRequest, write_witness_request
 from gateway.records.slot_content import BACK_DATING_S
 from gateway.records.statements import posix_instant
 from gateway.records.tree import EMPTY_ROOT
 from gateway.records.witness import (
     Holds,
-    WitnessRequest,
     parse_answer,
     parse_size_text,
     verify_answer,
@@ -71,7 +71,7 @@ class WitnessCalls:
             CertsError: it has no key, no certificate or no place in the directory.
         """
         answer = await self.peers.post_text(
-            witness, ADD_CHECKPOINT, request.text(), bytes_max=ANSWER_BYTES_MAX
+            witness, ADD_CHECKPOINT, _body(request), bytes_max=ANSWER_BYTES_MAX
         )
         try:
             if answer.status == _CONFLICT:
@@ -128,3 +128,9 @@ class WitnessCalls:
         if abs(time - self.clock.now().timestamp()) > BACK_DATING_S:
             raise RecordsError("bad-time", "the witness's clock is off")
         return Line(line, time)
+
+
+def _body(request: WitnessRequest) -> str:
+    return write_witness_request(
+        old_size=request.old_size, proof=request.proof, note=request.note.text()
+    )

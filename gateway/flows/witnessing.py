@@ -30,9 +30,10 @@ from gateway.records.note import (
     with_log_lines,
     witness_name,
 )
+from gateway.records.proof_files import WitnessRequest, read_witness_request
 from gateway.records.statements import posix_instant
 from gateway.records.tree import EMPTY_ROOT, verify_consistency
-from gateway.records.witness import Holds, WitnessRequest, parse_origin, parse_request
+from gateway.records.witness import Holds, parse_origin
 from gateway.storage.database import Database
 from gateway.storage.forks import Fork
 from gateway.storage.witnessed import Witnessed, advance, find_witnessed
@@ -104,7 +105,7 @@ class Witnessing:
 
     def _read(self, raw: bytes) -> WitnessRequest:
         try:
-            return parse_request(raw.decode("utf-8"))
+            return read_witness_request(raw.decode("utf-8"))
         except UnicodeDecodeError:
             raise WitnessRequestError("not-utf-8") from None
         except RecordsError as error:

@@ -5,7 +5,7 @@ C2SP signed-note (verifier keys), tlog-proof, tlog-policy and tlog-witness; all 
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -100,23 +100,40 @@ def read_witness_request(text: str) -> WitnessRequest:
 
 
 def write_policy(
-    *, origin: str, keys: LogKeys, witnesses: Sequence[tuple[str, CosignatureKey]], required: int
+    *,
+    origin: str,
+    keys: Sequence[LogKeys],
+    witnesses: Sequence[tuple[str, Sequence[CosignatureKey]]],
+    required: int,
 ) -> str:
     """Return the tlog-policy file of one slot: `required` of the witnesses must have cosigned.
+
+    Log and witnesses come with every key they ever had; a witness of several is a group of them.
+    A policy knows no times, and its logs are alternatives, where our verifiers require both lines.
 
     Raises:
         RecordsError: bad-quorum unless 0 <= required <= number of witnesses.
     """
     if not 0 <= required <= len(witnesses):
         raise RecordsError("bad-quorum")
-    lines = [f"log {text}" for text in log_vkeys(origin, keys)]
-    lines += [f"witness {name} {witness_vkey(name, key)}" for name, key in witnesses]
+    vkeys = dict.fromkeys(text for each in keys for text in log_vkeys(origin, each))
+    lines = [f"log {text}" for text in vkeys]
+    for name, own in witnesses:
+        lines += _witness_lines(name, dict.fromkeys(witness_vkey(name, key) for key in own))
     if required:
         names = " ".join(name for name, _ in witnesses)
         lines += [f"group witnesses {required} {names}", "quorum witnesses"]
     else:
         lines.append("quorum none")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _witness_lines(name: str, vkeys: Collection[str]) -> list[str]:
+    if len(vkeys) == 1:
+        return [f"witness {name} {text}" for text in vkeys]
+    members = [f"{name}/{number}" for number in range(1, len(vkeys) + 1)]
+    lines = [f"witness {one} {text}" for one, text in zip(members, vkeys, strict=True)]
+    return [*lines, f"group {name} any {' '.join(members)}"]
 
 
 def _hash_lines(hashes: Sequence[bytes]) -> str:

@@ -1,8 +1,10 @@
-"""What a log says to a witness and hears back (C2SP tlog-witness), as text, no I/O."""
+"""What a log hears from a witness (C2SP tlog-witness), and whose logs are asked for; no I/O.
+
+The request itself is written and read in `gateway/records/proof_files.py`.
+"""
 
 import re
-from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from gateway.records.errors import RecordsError
@@ -13,24 +15,20 @@ from gateway.records.note import (
     CosignatureKey,
     Note,
     SignatureLine,
-    decode_base64,
     key_id,
     parse_line,
-    parse_note,
     parse_size,
     verify_cosignature,
 )
-from gateway.records.tree import HASH_BYTES
+from gateway.records.proof_files import PATH_HASHES_MAX
 
-PROOF_HASHES_MAX: Final = 63
 ANSWER_LINES_MAX: Final = 16
 _HASH_LINE_BYTES: Final = 45  # 32 bytes in padded base64, and a line feed
-_OLD: Final = "old "
 SIZE_BYTES_MAX: Final = 20
 """A tree size in decimal and its line feed: the body of a 409."""
-_OLD_LINE_BYTES_MAX: Final = len(_OLD) + SIZE_BYTES_MAX
+_OLD_LINE_BYTES_MAX: Final = len("old ") + SIZE_BYTES_MAX
 REQUEST_BYTES_MAX: Final = (
-    _OLD_LINE_BYTES_MAX + PROOF_HASHES_MAX * _HASH_LINE_BYTES + 1 + NOTE_BYTES_MAX
+    _OLD_LINE_BYTES_MAX + PATH_HASHES_MAX * _HASH_LINE_BYTES + 1 + NOTE_BYTES_MAX
 )
 _ORIGIN: Final = re.compile(
     r"(?P<network>[a-z0-9][a-z0-9-]{0,62})/(?P<organisation>[a-z0-9][a-z0-9-]{0,62})"
@@ -47,47 +45,11 @@ class LogName(NamedTuple):
     slot: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WitnessRequest:
-    """A checkpoint to be cosigned, and the proof that it only appends to what was cosigned."""
-
-    old_size: int
-    """The size that the witness is believed to hold; 0 if it never cosigned this log."""
-    proof: tuple[bytes, ...] = field(repr=False)
-    note: Note = field(repr=False)
-
-    def text(self) -> str:
-        """Return the body of `POST /add-checkpoint`."""
-        hashes = "".join(f"{b64encode(each).decode('ascii')}\n" for each in self.proof)
-        return f"{_OLD}{self.old_size}\n{hashes}\n{self.note.text()}"
-
-
 @dataclass(frozen=True, slots=True)
 class Holds:
     """What a witness that refuses says: it holds a tree of this size."""
 
     size: int
-
-
-def parse_request(text: str) -> WitnessRequest:
-    """Return the request in `text`, which is the only way to write it.
-
-    Raises:
-        RecordsError: bad-witness-request, hash-count for more than 63 hashes, hash-length,
-            bad-size, bad-hash, or as `parse_note`.
-    """
-    head, blank, rest = text.partition("\n\n")
-    first, *hashes = head.split("\n")
-    if not blank or not first.startswith(_OLD):
-        raise RecordsError("bad-witness-request")
-    if len(hashes) > PROOF_HASHES_MAX:
-        raise RecordsError("hash-count")
-    proof = tuple(decode_base64(line, reason="bad-hash") for line in hashes)
-    if any(len(digest) != HASH_BYTES for digest in proof):
-        raise RecordsError("hash-length")
-    return WitnessRequest(
-        old_size=parse_size(first.removeprefix(_OLD)), proof=proof, note=parse_note(rest)
-    )
 
 
 def parse_origin(origin: str) -> LogName:

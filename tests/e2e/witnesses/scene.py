@@ -12,10 +12,10 @@ from gateway.flows.context import Context
 from gateway.flows.cosigning import Cosigning
 from gateway.flows.record_types import Draft, Recorded
 from gateway.jobs.witnesses import WitnessJob
-from gateway.records.note import Checkpoint, parse_note, sign_checkpoint
+from gateway.records.note import Checkpoint, sign_checkpoint
+from gateway.records.proof_files import write_witness_request
 from gateway.records.tiles import RightEdge
 from gateway.records.tree import EMPTY_ROOT, consistency_proof
-from gateway.records.witness import WitnessRequest
 from gateway.storage.cosigned import Cosigned, read_witnessed_slots
 from gateway.storage.tiles import read_slots
 from tests.e2e.adversary.rogue import Reply, core_services
@@ -50,8 +50,7 @@ class LiarsLog:
         """Return an honest request; `proof_from` makes its proof one from another size."""
         edge = self.tree(size, mark=mark)
         proof = consistency_proof(old if proof_from is None else proof_from, size, edge.node)
-        note = parse_note(self.note(size, mark=mark))
-        return WitnessRequest(old_size=old, proof=tuple(proof), note=note).text()
+        return write_witness_request(old_size=old, proof=proof, note=self.note(size, mark=mark))
 
 
 def context_of(network: Network, name: str) -> Context:

@@ -130,7 +130,7 @@ async def test_the_first_proof_is_empty(network: Network, log: LiarsLog) -> None
         (b"old 0\n\n", "bad-note"),
         (b"old 00\n\nx", "bad-size"),
         (b"\xff", "not-utf-8"),
-        (b"old 0\n" + b"A\n" * 64 + b"\nx", "hash-count"),
+        (b"old 0\n" + b"A\n" * 64 + b"\nx", "bad-witness-request"),
     ],
 )
 async def test_what_is_no_request_is_a_bad_one(network: Network, body: bytes, reason: str) -> None:

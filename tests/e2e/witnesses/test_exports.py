@@ -57,7 +57,7 @@ async def test_an_export_of_what_just_ended_is_proved_complete(union: Context) -
     report = verified(union, files)
     assert report.faults == ()
     assert report.complete == "proved"
-    assert files["slots/0.policy"].startswith(b"# sekisho-demo/gunma-union/log/0")
+    assert files["slots/0.policy"].startswith(b"log sekisho-demo/gunma-union/log/0+")
 
 
 async def test_without_its_witness_it_is_sound_and_unproved(

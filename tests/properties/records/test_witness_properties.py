@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from gateway.records import tree
 from gateway.records.errors import RecordsError
 from gateway.records.note import Checkpoint, parse_note, sign_checkpoint
-from gateway.records.witness import PROOF_HASHES_MAX, WitnessRequest, parse_request
+from gateway.records.proof_files import (
+    PATH_HASHES_MAX,
+    WitnessRequest,
+    read_witness_request,
+    write_witness_request,
+)
 from tests.unit.records import made
 
 NOTES = [
@@ -21,30 +26,34 @@ NOTES = [
 requests = st.builds(
     WitnessRequest,
     old_size=st.integers(0, tree.SIZE_MAX),
-    proof=st.lists(st.binary(min_size=32, max_size=32), max_size=PROOF_HASHES_MAX).map(tuple),
+    proof=st.lists(st.binary(min_size=32, max_size=32), max_size=PATH_HASHES_MAX).map(tuple),
     note=st.sampled_from(NOTES),
 )
 
 
+def text_of(one: WitnessRequest) -> str:
+    return write_witness_request(old_size=one.old_size, proof=one.proof, note=one.note.text())
+
+
 @given(requests)
 def test_a_written_request_reads_back(request_: WitnessRequest) -> None:
-    assert parse_request(request_.text()) == request_
+    assert read_witness_request(text_of(request_)) == request_
 
 
 @given(requests, st.data())
 def test_a_changed_request_is_refused_or_says_something_else(
     request_: WitnessRequest, data: st.DataObject
 ) -> None:
-    text = request_.text()
+    text = text_of(request_)
     place = data.draw(st.integers(0, len(text) - 1))
     put = data.draw(st.sampled_from(["", " ", "\n", "\r", "0", "=", "\u2014", "\0"]))
     changed = text[:place] + put + text[place + 1 :]
     try:
-        read = parse_request(changed)
+        read = read_witness_request(changed)
     except RecordsError:
         return
 
-    assert read.text() == changed
+    assert text_of(read) == changed
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
@@ -58,4 +67,4 @@ def test_every_consistency_proof_fits_a_request(one: int, other: int) -> None:
 def test_consistency_proofs_fit_a_request_up_to_four_quintillion_entries(old: int) -> None:
     proof = tree.consistency_proof(old, 2**62 - 1, lambda _level, _index: bytes(32))
 
-    assert len(proof) <= PROOF_HASHES_MAX
+    assert len(proof) <= PATH_HASHES_MAX

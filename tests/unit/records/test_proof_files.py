@@ -104,9 +104,9 @@ def test_verifier_keys_are_read_by_another_implementation() -> None:
 
 def test_a_policy_names_both_log_keys_and_the_quorum() -> None:
     origin, public = "testnet/nagaoka/log/0", made.a_signer().public
-    witnesses = [(f"testnet/{name}/witness", made.a_witness(name).public) for name in ("a", "b")]
+    witnesses = [(f"testnet/{name}/witness", [made.a_witness(name).public]) for name in ("a", "b")]
 
-    text = proof_files.write_policy(origin=origin, keys=public, witnesses=witnesses, required=1)
+    text = proof_files.write_policy(origin=origin, keys=[public], witnesses=witnesses, required=1)
 
     lines = text.splitlines()
     vkeys = proof_files.log_vkeys(origin, public)
@@ -122,11 +122,28 @@ def test_a_policy_names_both_log_keys_and_the_quorum() -> None:
     assert text.endswith("\n")
 
 
+def test_every_key_there_ever_was_stands_in_a_policy_once() -> None:
+    first, second = made.a_signer().public, made.a_signer("second").public
+    name, keys = "testnet/a/witness", [made.a_witness(label).public for label in ("a", "b", "a")]
+
+    lines = proof_files.write_policy(
+        origin="o", keys=[first, second, first], witnesses=[(name, keys)], required=1
+    ).splitlines()
+
+    assert [line.split(" ")[0] for line in lines] == [
+        *["log"] * 4,
+        *["witness"] * 2,
+        *["group"] * 2,
+        "quorum",
+    ]
+    assert lines[6:8] == [f"group {name} any {name}/1 {name}/2", f"group witnesses 1 {name}"]
+
+
 def test_a_policy_without_witnesses_says_so() -> None:
     public = made.a_signer().public
 
-    text = proof_files.write_policy(origin="o", keys=public, witnesses=[], required=0)
+    text = proof_files.write_policy(origin="o", keys=[public], witnesses=[], required=0)
 
     assert text.endswith("quorum none\n")
     with pytest.raises(RecordsError, match="bad-quorum"):
-        proof_files.write_policy(origin="o", keys=public, witnesses=[], required=1)
+        proof_files.write_policy(origin="o", keys=[public], witnesses=[], required=1)

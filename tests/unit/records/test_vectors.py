@@ -81,6 +81,9 @@ def test_the_golden_proof_and_policy_are_read_and_written() -> None:
         expected_root=STATE.root,
     )
     policy = write_policy(
-        origin=VECTOR["origin"], keys=made.a_signer().public, witnesses=[witness], required=1
+        origin=VECTOR["origin"],
+        keys=[made.a_signer().public],
+        witnesses=[(witness[0], [witness[1]])],
+        required=1,
     )
     assert policy == VECTOR["policy"]

@@ -1,6 +1,5 @@
 """What logs and witnesses say to each other has one spelling, and its limits hold."""
 
-from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
@@ -11,13 +10,13 @@ from gateway.records import note as notes
 from gateway.records import witness
 from gateway.records.errors import RecordsError
 from gateway.records.note import Checkpoint
+from gateway.records.proof_files import read_witness_request, write_witness_request
 from tests.unit.records import made
 
 ORIGIN = "testnet/nagaoka/log/3"
 CHECKPOINT = Checkpoint(ORIGIN, 7, bytes(range(32)))
 TIME = 1_782_907_200
 NAME = notes.witness_name("testnet", "gunma-union")
-HASH = b64encode(bytes(32)).decode() + "\n"
 
 
 @pytest.fixture(scope="module")
@@ -31,59 +30,12 @@ def reason(call: Callable[[], object]) -> str:
     return caught.value.reason
 
 
-def test_a_request_is_old_size_proof_blank_line_checkpoint(signed: str) -> None:
-    request = witness.WitnessRequest(
-        old_size=5, proof=(bytes(32), bytes([1]) * 32), note=notes.parse_note(signed)
-    )
-
-    text = request.text()
-    assert text == f"old 5\n{HASH}{b64encode(bytes([1]) * 32).decode()}\n\n{signed}"
-    assert witness.parse_request(text) == request
-
-
-def test_a_first_request_has_no_proof(signed: str) -> None:
-    request = witness.parse_request(f"old 0\n\n{signed}")
-
-    assert (request.old_size, request.proof) == (0, ())
-    assert request.note.text() == signed
-
-
-@pytest.mark.parametrize(
-    ("head", "why"),
-    [
-        ("", "bad-witness-request"),
-        ("5\n\n", "bad-witness-request"),
-        ("Old 5\n\n", "bad-witness-request"),
-        ("old 5\n", "bad-hash"),  # no blank line: the checkpoint is read as hashes
-        ("old 05\n\n", "bad-size"),
-        ("old -1\n\n", "bad-size"),
-        ("old  5\n\n", "bad-size"),
-        ("old 5 \n\n", "bad-size"),
-        ("old 9223372036854775808\n\n", "bad-size"),
-        ("old 5\r\n\n", "bad-size"),
-        ("old 5\nAA==\n\n", "hash-length"),
-        ("old 5\n====\n\n", "bad-hash"),
-        (f"old 5\n{HASH[:-2]}\n\n", "bad-hash"),
-        (f"old 5\n{HASH * 64}\n", "hash-count"),
-        ("old 5\n\n\n", "bad-note"),
-    ],
-)
-def test_a_request_of_any_other_spelling_is_refused(signed: str, head: str, why: str) -> None:
-    assert reason(lambda: witness.parse_request(head + signed)) == why
-
-
 def test_the_longest_request_fits_the_limit(signed: str) -> None:
-    note = notes.parse_note(signed)
-    longest = witness.WitnessRequest(old_size=2**63 - 1, proof=(bytes(32),) * 63, note=note)
+    longest = write_witness_request(old_size=2**63 - 1, proof=(bytes(32),) * 63, note=signed)
 
-    assert witness.parse_request(longest.text()) == longest
-    room = witness.REQUEST_BYTES_MAX - len(longest.text().encode())
+    assert read_witness_request(longest).note.text() == signed
+    room = witness.REQUEST_BYTES_MAX - len(longest.encode())
     assert room == notes.NOTE_BYTES_MAX - len(signed.encode())
-
-
-@pytest.mark.parametrize("text", ["old 1", "old 1\n", "\n\n", "old 1\n\n"])
-def test_a_request_without_a_checkpoint_is_refused(text: str) -> None:
-    assert reason(lambda: witness.parse_request(text)) in {"bad-witness-request", "bad-note"}
 
 
 def test_an_origin_says_whose_stream_it_is() -> None:

@@ -62,7 +62,10 @@ def main() -> None:
         "note": note,
         "proof": write_proof(index=13, path=audit_path(SIZE, 13, node), note=note),
         "policy": write_policy(
-            origin=log.origin, keys=log.signer.public, witnesses=[witness], required=1
+            origin=log.origin,
+            keys=[log.signer.public],
+            witnesses=[(witness[0], [witness[1]])],
+            required=1,
         ),
     }
     (HERE / "records.json").write_text(json.dumps(vector, indent=1, ensure_ascii=False) + "\n")
