@@ -121,7 +121,7 @@ async def checkpoints_at(
         SlotFrozenError: nothing more may be signed of it.
         RecordsError: node-not-held if tiles were erased that the root needs.
     """
-    async with database.read() as connection:
+    async with database.snapshot(is_certain=notary.is_replicated) as connection:
         state = (await read_slots(connection, [slot])).get(slot)
         if state is None or max(sizes, default=0) > state.size:
             raise NotFoundError("no such slot, or not of that size")

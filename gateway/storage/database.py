@@ -7,8 +7,8 @@ The running role owns nothing; the owner's role is for migrations alone. SQL is 
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final, LiteralString, Self, TypeAlias
 
 import asyncpg
@@ -172,23 +172,13 @@ class Database:
         """Lend a connection for statements that must be stored for good when this ends.
 
         Raises:
-            UnavailableError: as `read`; or the server warned, as it does when the wait for the
-                standby was cancelled: nobody knows whether the commit will last.
+            UnknownResultError: the wait for the standby was cancelled, so that nobody knows
+                whether the commit will last.
+            UnavailableError: as `read`.
         """
-        warnings: list[str] = []
-
-        def listen(_: object, message: asyncpg.PostgresLogMessage) -> None:
-            if isinstance(message, asyncpg.PostgresWarning):
-                warnings.append(message.sqlstate or "01000")
-
         async with self.read() as connection:
-            connection.add_log_listener(listen)
-            try:
+            with _unless_warned(connection):
                 yield connection
-            finally:
-                connection.remove_log_listener(listen)
-        if warnings:
-            raise UnavailableError(f"database: WARNING {warnings[0]}")
 
     async def connect_writer(self, on_warning: Callable[[str], None]) -> WriterConnection:
         """Return a connection of the writer's own, outside every pool.
@@ -226,6 +216,13 @@ async def _barrier(connection: Connection) -> None:
     What is visible may be a commit whose wait for the standby was cancelled. A later commit on
     the same server that was waited for proves it: what is replicated keeps its order (PROTOCOL §5).
     """
+    with _unless_warned(connection):
+        await connection.execute(_COMMIT_SOMETHING)
+
+
+@contextmanager
+def _unless_warned(connection: Connection) -> Iterator[None]:
+    """Raise UnknownResultError at the end if the server warned, as it does of a commit in doubt."""
     warnings: list[str] = []
 
     def listen(_: object, message: asyncpg.PostgresLogMessage) -> None:
@@ -234,11 +231,11 @@ async def _barrier(connection: Connection) -> None:
 
     connection.add_log_listener(listen)
     try:
-        await connection.execute(_COMMIT_SOMETHING)
+        yield
     finally:
         connection.remove_log_listener(listen)
     if warnings:
-        raise UnknownResultError(f"barrier: WARNING {warnings[0]}")
+        raise UnknownResultError(f"database: WARNING {warnings[0]}")
 
 
 async def _leave_as_it_is(_connection: WriterConnection) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from gateway.errors import UnavailableError
+from gateway.errors import UnknownResultError
 from gateway.storage.database import Database
 from gateway.storage.witnessed import Witnessed, advance, find_witnessed
 from tests.conftest import Dsns
@@ -53,7 +53,7 @@ async def test_a_warning_leaves_it_uncertain(
     await owner.execute(WARNING)
     await owner.close()
 
-    with pytest.raises(UnavailableError, match="WARNING 01000"):
+    with pytest.raises(UnknownResultError, match="WARNING 01000"):
         await advance(database, at(9), before=before, at=NOW)
 
     assert await held(database) == at(9)
