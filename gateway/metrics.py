@@ -132,6 +132,9 @@ DIRECTORY_EXPIRES: Final = Gauge(
     "When the directory in use runs out.",
     multiprocess_mode="livemin",
 )
+DIRECTORIES_REFUSED: Final = Counter(
+    "sekisho_directories_refused", "Directories the core served that nobody may follow.", ["reason"]
+)
 KEY_EXPIRES: Final = Gauge(
     "sekisho_key_expires_timestamp_seconds",
     "When a key or certificate of ours runs out.",

@@ -102,8 +102,7 @@ def _role(
         missing = []
         if context.writer.is_stopped:
             missing.append("record-slot-stopped")
-        if context.clock.now() >= context.trust.directory.expires:
-            missing.append("directory-expired")
+        missing += context.trust.troubles(context.clock.now())
         if not publication.is_published:
             missing.append("directory-not-published")
         return tuple(missing)

@@ -9,7 +9,6 @@ from typing import Final
 
 from certs.directory import ALLOW_LIST_BYTES_MAX, DIRECTORY_BYTES_MAX, Directory
 from certs.errors import CertsError
-from certs.key_files import write_file
 from certs.own_keys import PrivateKeySet, read_public
 from certs.tls import network_client_context, network_server_context
 from gateway import metrics
@@ -22,6 +21,7 @@ from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_queue import FairQueue
 from gateway.flows.record_start import open_streams
 from gateway.flows.trust import Trust
+from gateway.flows.trust_memory import ALLOW_LIST, DIRECTORY, TrustMemory
 from gateway.flows.vault import Vault
 from gateway.http.tls import TlsSource
 from gateway.logs import get_logger
@@ -34,8 +34,6 @@ from policies.measures import StopSwitch
 log = get_logger()
 
 NETWORK: Final = "network"
-DIRECTORY: Final = "directory.json"
-ALLOW_LIST: Final = "allow-list.json"
 DIRECTORY_PATH: Final = "/v1/directory"
 ALLOW_LIST_PATH: Final = "/v1/allow-list"
 
@@ -59,6 +57,8 @@ async def laid_floor(
     async with AsyncExitStack() as stack:
         database = await worker.open_database()
         stack.push_async_callback(database.close)
+        memory = TrustMemory(database=database, trust=trust, keys_dir=settings.network.keys_dir)
+        await memory.recall()
         keys = worker.key_store()
         await open_streams(
             database=database,
@@ -161,7 +161,11 @@ class DirectoryPoll:
     """Fetches the directory from the core, adopts what holds, and keeps it beside the keys."""
 
     def __init__(self, worker: WorkerContext, context: Context) -> None:
-        self._keys_dir = worker.settings.network.keys_dir
+        self._memory = TrustMemory(
+            database=context.database,
+            trust=context.trust,
+            keys_dir=worker.settings.network.keys_dir,
+        )
         self._interval_s = worker.settings.network.directory_poll_s
         self._context = context
         self._wake = asyncio.Event()
@@ -191,23 +195,19 @@ class DirectoryPoll:
                     trust.core, ALLOW_LIST_PATH, bytes_max=ALLOW_LIST_BYTES_MAX
                 )
                 allow_list = listed.body
+            await self._memory.hear()
             changed = trust.adopt(raw, allow_list)
         except (CertsError, FactsError) as error:
+            metrics.DIRECTORIES_REFUSED.labels(reason=error.reason).inc()
             log.warning("directory_refused", reason=error.reason)
             return False
         except Exception as error:  # noqa: BLE001 - the directory in use lives on until it expires
             log.warning("directory_not_fetched", problem=type(error).__name__)
             return False
         if changed:
-            await asyncio.to_thread(self._keep, raw, allow_list)
+            await self._memory.keep(raw, allow_list)
             log.info("directory_adopted", version=trust.directory.version)
         return changed
-
-    def _keep(self, raw: bytes, allow_list: bytes | None) -> None:
-        """Keep the highest version seen; the allow list first, for the directory names it."""
-        if allow_list is not None:
-            write_file(self._keys_dir / ALLOW_LIST, allow_list)
-        write_file(self._keys_dir / DIRECTORY, raw)
 
 
 def _tell_version(new: Directory, _old: Directory | None) -> None:

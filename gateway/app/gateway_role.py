@@ -178,16 +178,8 @@ def _role(
 
 
 def _not_ready(context: Context) -> tuple[str, ...]:
-    missing = []
-    if context.writer.is_stopped:
-        missing.append("record-slot-stopped")
-    if context.clock.now() >= context.trust.directory.expires:
-        missing.append("directory-expired")
-    if context.trust.is_clock_off:
-        missing.append("clock-off")
-    if context.trust.is_disowned:
-        missing.append("own-entry-differs")
-    return tuple(missing)
+    stopped = ("record-slot-stopped",) if context.writer.is_stopped else ()
+    return (*stopped, *context.trust.troubles(context.clock.now()))
 
 
 def _tasks(

@@ -123,5 +123,4 @@ def _tls(context: Context) -> TlsSource:
 
 
 def _missing(context: Context) -> tuple[str, ...]:
-    expired = context.clock.now() >= context.trust.directory.expires
-    return ("directory-expired",) if expired else ()
+    return context.trust.troubles(context.clock.now())

@@ -11,7 +11,7 @@ from typing import Final
 
 from certs.continuity import require_continuity
 from certs.directory import Directory
-from certs.errors import CertsError, KeyMaterialError
+from certs.errors import CertsError, DirectoryError, KeyMaterialError
 from certs.own_keys import PrivateKeySet
 from certs.sealing import SealingPrivateKey
 from codes.canonical import tokyo_day
@@ -47,7 +47,10 @@ class Trust:
         self._clock = clock
         self._environment = environment
         self._watchers: list[Adopted] = []
+        self._floor = (directory.version, directory.digest)
         self.is_clock_off = False
+        self.is_rolled_back = False
+        """Whether somebody of us has seen a higher version than the one this trust opened with."""
         self.is_disowned = False
         """Whether the directory last seen says something else of us than we do (PROTOCOL §1)."""
 
@@ -113,6 +116,7 @@ class Trust:
         )
         if following.digest == self._directory.digest:
             return False
+        self._require_floor(following)
         require_continuity(self._directory, following)
         self.is_disowned = not self._lists_our_keys(following)
         if self.is_disowned:
@@ -123,6 +127,8 @@ class Trust:
                 raise KeyMaterialError("allow-list-missing", f"version {following.version}")
             law = AllowList.from_document(following.verify_allow_list(raw_allow_list))
         before, self._directory, self._law = self._directory, following, law
+        self.hold_to(following.version, following.digest)
+        self.is_rolled_back = False
         for watcher in self._watchers:
             watcher(following, before)
         return True
@@ -138,6 +144,33 @@ class Trust:
         )
         return following.allow_list_digest != self._directory.allow_list_digest
 
+    def hold_to(self, version: int, digest: str) -> None:
+        """Adopt nothing older than this version, and under its number nothing else."""
+        if version > self._floor[0]:
+            self._floor = version, digest
+
+    def look_back(self, version: int, digest: str) -> None:
+        """Compare what this trust opened with to the highest version anybody of us has seen.
+
+        If it is older, or another one under the same number, no exchange begins until one that
+        is as new was adopted.
+        """
+        ours = self._directory
+        self.is_rolled_back = version > ours.version or (
+            version == ours.version and digest != ours.digest
+        )
+        self._floor = max(self._floor, (version, digest), key=lambda seen: seen[0])
+
+    def troubles(self, now: datetime) -> tuple[str, ...]:
+        """Return the slugs of what keeps every exchange shut, each thing once."""
+        found = {
+            "directory-expired": now >= self._directory.expires,
+            "directory-rollback": self.is_rolled_back,
+            "clock-off": self.is_clock_off,
+            "own-entry-differs": self.is_disowned,
+        }
+        return tuple(slug for slug, is_so in found.items() if is_so)
+
     def compare_clocks(self, theirs: datetime | None, ours: datetime) -> None:
         """Remember whether our clock and the core's are further apart than an exchange bears."""
         if theirs is not None:
@@ -150,6 +183,8 @@ class Trust:
         """
         if self.is_clock_off:
             raise ClockOffError("clock: too far from the core's")
+        if self.is_rolled_back:
+            raise StaleDirectoryError(f"directory: version {self._floor[0]} was seen before")
         try:
             self._directory.require_fresh(now)
         except CertsError:
@@ -175,6 +210,13 @@ class Trust:
             return self.keys.sealing[key_id]
         except KeyError:
             raise KeyMaterialError("unknown-sealing-key", "not one of ours") from None
+
+    def _require_floor(self, following: Directory) -> None:
+        version, digest = self._floor
+        if following.version < version:
+            raise DirectoryError("rollback", f"version {following.version}, seen {version}")
+        if following.version == version and following.digest != digest:
+            raise DirectoryError("equivocation", f"version {version}")
 
     def _lists_our_keys(self, following: Directory) -> bool:
         listed = {key_set.digest for key_set in following.organisation(self.organisation).key_sets}

@@ -1,66 +1,20 @@
 """What a gateway believes of the network: fail closed, and never two opinions about itself."""
 
-import shutil
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from certs.directory import VALIDITY, Directory
+from certs.directory import VALIDITY
 from certs.errors import CertsError
-from certs.network import init_network, keys_directory
-from certs.own_keys import PrivateKeySet, read_public
-from certs.publish import DirectoryChanges, publish_directory, read_published
+from certs.network import keys_directory
+from certs.own_keys import PrivateKeySet
+from certs.publish import DirectoryChanges, read_published
 from certs.rotation import renew_key_set
 from gateway.demo import cast
 from gateway.errors import ClockOffError, StaleDirectoryError
 from gateway.flows.trust import CLOCK_OFF_MAX, Trust
 from tests.integration.core.world import WorldClock
-
-UNION = cast.GUNMA_UNION
-PARTIES = (cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS)
-PORTS = {name: 50_000 + number for number, name in enumerate(PARTIES)}
-SECOND = timedelta(seconds=1)
-NOTHING = DirectoryChanges()
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trust") / "network"
-    init_network(
-        cast.network_spec(PORTS, environment="test"),
-        folder,
-        allow_list=cast.allow_list().to_document(),
-        now=WorldClock().now(),
-    )
-    return folder
-
-
-@pytest.fixture
-def network(made: Path, tmp_path: Path) -> Path:
-    """The folder of a network's keys, this test's own."""
-    return Path(shutil.copytree(made, tmp_path / "network"))
-
-
-@pytest.fixture
-def clock() -> WorldClock:
-    return WorldClock()
-
-
-def opened(network: Path, clock: WorldClock) -> Trust:
-    """Return the union's trust as its gateway opens it from the documents beside the keys."""
-    keys = keys_directory(network, UNION)
-    return Trust.open(
-        keys=PrivateKeySet.load(keys),
-        raw_directory=read_public(keys / "directory.json"),
-        raw_allow_list=read_public(keys / "allow-list.json"),
-        clock=clock,
-        environment="test",
-    )
-
-
-def publish(network: Path, clock: WorldClock, changes: DirectoryChanges = NOTHING) -> Directory:
-    return publish_directory(network, changes=changes, now=clock.now())
+from tests.integration.flows.trusts import SECOND, UNION, opened, publish
 
 
 def reason_of(trust: Trust, raw: bytes) -> str:
