@@ -135,6 +135,11 @@ DIRECTORY_EXPIRES: Final = Gauge(
 DIRECTORIES_REFUSED: Final = Counter(
     "sekisho_directories_refused", "Directories the core served that nobody may follow.", ["reason"]
 )
+PEERS_UNCONFIRMED: Final = Gauge(
+    "sekisho_peers_unconfirmed",
+    "Peers whose new keys nobody has confirmed; they stay on their old ones.",
+    multiprocess_mode="livemax",
+)
 KEY_EXPIRES: Final = Gauge(
     "sekisho_key_expires_timestamp_seconds",
     "When a key or certificate of ours runs out.",

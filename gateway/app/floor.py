@@ -5,6 +5,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from certs.directory import ALLOW_LIST_BYTES_MAX, DIRECTORY_BYTES_MAX, Directory
@@ -21,7 +22,7 @@ from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_queue import FairQueue
 from gateway.flows.record_start import open_streams
 from gateway.flows.trust import Trust
-from gateway.flows.trust_memory import ALLOW_LIST, DIRECTORY, TrustMemory
+from gateway.flows.trust_memory import ALLOW_LIST, DIRECTORY, HELD_PEERS, TrustMemory
 from gateway.flows.vault import Vault
 from gateway.http.tls import TlsSource
 from gateway.logs import get_logger
@@ -57,7 +58,12 @@ async def laid_floor(
     async with AsyncExitStack() as stack:
         database = await worker.open_database()
         stack.push_async_callback(database.close)
-        memory = TrustMemory(database=database, trust=trust, keys_dir=settings.network.keys_dir)
+        memory = TrustMemory(
+            database=database,
+            trust=trust,
+            keys_dir=settings.network.keys_dir,
+            clock=worker.clock,
+        )
         await memory.recall()
         keys = worker.key_store()
         await open_streams(
@@ -110,6 +116,8 @@ def open_trust(worker: WorkerContext) -> Trust:
             raw_allow_list=read_public(keys_dir / ALLOW_LIST),
             clock=worker.clock,
             environment=settings.environment,
+            raw_held=_held_peers(keys_dir),
+            holds_peers=settings.role != "core",
         )
     except (CertsError, FactsError) as error:
         raise ConfigurationError(f"{keys_dir}: {error}") from None
@@ -118,6 +126,11 @@ def open_trust(worker: WorkerContext) -> Trust:
             f"{keys_dir}: keys of {trust.organisation} on {trust.network}, not as the settings say"
         )
     return trust
+
+
+def _held_peers(keys_dir: Path) -> bytes | None:
+    path = keys_dir / HELD_PEERS
+    return read_public(path) if path.exists() else None
 
 
 class RouteBook:
@@ -161,10 +174,11 @@ class DirectoryPoll:
     """Fetches the directory from the core, adopts what holds, and keeps it beside the keys."""
 
     def __init__(self, worker: WorkerContext, context: Context) -> None:
-        self._memory = TrustMemory(
+        self.memory: Final = TrustMemory(
             database=context.database,
             trust=context.trust,
             keys_dir=worker.settings.network.keys_dir,
+            clock=context.clock,
         )
         self._interval_s = worker.settings.network.directory_poll_s
         self._context = context
@@ -195,7 +209,7 @@ class DirectoryPoll:
                     trust.core, ALLOW_LIST_PATH, bytes_max=ALLOW_LIST_BYTES_MAX
                 )
                 allow_list = listed.body
-            await self._memory.hear()
+            await self.memory.hear()
             changed = trust.adopt(raw, allow_list)
         except (CertsError, FactsError) as error:
             metrics.DIRECTORIES_REFUSED.labels(reason=error.reason).inc()
@@ -205,7 +219,7 @@ class DirectoryPoll:
             log.warning("directory_not_fetched", problem=type(error).__name__)
             return False
         if changed:
-            await self._memory.keep(raw, allow_list)
+            await self.memory.keep(raw, allow_list)
             log.info("directory_adopted", version=trust.directory.version)
         return changed
 

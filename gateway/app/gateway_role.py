@@ -9,6 +9,7 @@ from codes.canonical import tokyo_day
 from gateway.app.backoffice import make_backoffice
 from gateway.app.floor import DirectoryPoll, laid_floor, network_tls
 from gateway.app.limits import limit_by_organisation
+from gateway.app.peer_commands import peer_commands
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.app.staff import make_staff
 from gateway.errors import ConfigurationError
@@ -33,6 +34,7 @@ from gateway.flows.replica_reader import ReplicaReader
 from gateway.flows.take_codes import TakeCodes
 from gateway.flows.take_corrections import TakeCorrections
 from gateway.flows.take_deliveries import TakeDeliveries
+from gateway.flows.unconfirmed_peers import UnconfirmedPeers
 from gateway.flows.wanted_codes import WantedCodes
 from gateway.jobs.expiry import INTERVAL_S as EXPIRY_INTERVAL_S
 from gateway.jobs.expiry import ExpiryJob
@@ -52,6 +54,7 @@ TAKE_UP_S = 2.0
 END_LAPSED_S = 60.0
 NOTICES_S = 15.0
 DAYS_S = 3600.0
+PEERS_S = 5.0
 EVENTS_S = 60.0
 
 
@@ -158,6 +161,7 @@ def _role(
     poll: DirectoryPoll,
     stack: AsyncExitStack,
 ) -> RoleApp:
+    peers = UnconfirmedPeers(context, poll.memory, delay=worker.settings.network.delay)
     backoffice = make_backoffice(worker, context, inquire=flows.inquire)
     staff = make_staff(worker, context, release=flows.release)
 
@@ -169,8 +173,17 @@ def _role(
 
     return RoleApp(
         listeners=(*_listeners(worker, context, flows), backoffice.listener, staff.listener),
-        tasks=(*_tasks(worker, context, flows, poll), *backoffice.tasks, *staff.tasks),
-        commands={**backoffice.commands, **staff.commands},
+        tasks=(
+            *_tasks(worker, context, flows, poll),
+            _periodic("peers", PEERS_S, peers.turn),
+            *backoffice.tasks,
+            *staff.tasks,
+        ),
+        commands={
+            **backoffice.commands,
+            **staff.commands,
+            **peer_commands(peers, context.trust),
+        },
         not_ready=lambda: _not_ready(context),
         drain=drain,
         close=stack.aclose,

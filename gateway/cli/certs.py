@@ -76,6 +76,7 @@ def publish(
     new_allow_list: Flag = False,
     facts: Path | None = None,
     key_set: tuple[Path, ...] = (),
+    re_enrol: tuple[Path, ...] = (),
     endpoint: tuple[str, ...] = (),
     withdraw: tuple[str, ...] = (),
     validity_h: int = 24,
@@ -90,6 +91,8 @@ def publish(
         new_allow_list: Publish a new allow list made from the facts.
         facts: A folder of law facts for it; else those that come with the program.
         key_set: A signed key set to append to its organisation's chain; may be repeated.
+        re_enrol: A first key set that begins its organisation's chain anew, compared by its
+            digest with the organisation itself; may be repeated.
         endpoint: A new address as ORGANISATION=https://host:port; may be repeated.
         withdraw: An organisation that leaves; may be repeated.
         validity_h: For how many hours the directory is good, at most 168.
@@ -108,6 +111,7 @@ def publish(
         law_day=moved,
         allow_list=body,
         key_sets=tuple(path.read_bytes() for path in key_set),
+        re_enrolled=tuple(path.read_bytes() for path in re_enrol),
         endpoints=dict(map(_endpoint, endpoint)),
         withdrawn=withdraw,
     )

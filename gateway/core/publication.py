@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import structlog
 
-from certs.continuity import require_continuity
+from certs.continuity import broken_chains, require_continuity
 from certs.directory import Directory
 from certs.errors import CertsError
 from certs.own_keys import read_public
@@ -47,7 +47,9 @@ class Publication:
         self._keys = keys
         self._trust: Final = context.trust
         self._database = context.database
-        self._memory = TrustMemory(database=context.database, trust=context.trust, keys_dir=keys)
+        self._memory = TrustMemory(
+            database=context.database, trust=context.trust, keys_dir=keys, clock=context.clock
+        )
         self._writer = context.writer
         self._clock = context.clock
         self._environment = environment
@@ -176,7 +178,11 @@ class Publication:
         if directory.allow_list_digest != present.allow_list_digest:
             # What is signed must also be readable, before anybody is told of it.
             AllowList.from_document(law)
-        require_continuity(present, directory)
+        # Publishing is the enrolment: whoever signed this version compared what it enrols anew.
+        broken = broken_chains(present, directory)
+        require_continuity(present, directory, broken=broken)
+        for name in broken:
+            log.warning("organisation_re_enrolled", organisation=name)
         return directory
 
     async def _adopt_published(self, version: int) -> None:

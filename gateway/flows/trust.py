@@ -5,13 +5,16 @@ verified down to the pinned root, their continuity with what was seen before is 
 has expired stops every new exchange (PROTOCOL §1).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
-from certs.continuity import require_continuity
+from certs.continuity import broken_chains, require_continuity
 from certs.directory import Directory
 from certs.errors import CertsError, DirectoryError, KeyMaterialError
+from certs.held_peers import HeldPeer, read_held
+from certs.organisations import Organisation
 from certs.own_keys import PrivateKeySet
 from certs.sealing import SealingPrivateKey
 from codes.canonical import tokyo_day
@@ -37,14 +40,19 @@ class Trust:
         law: AllowList,
         clock: Clock,
         environment: str,
+        held: Mapping[str, HeldPeer] = MappingProxyType({}),
+        holds_peers: bool = True,
     ) -> None:
         self.keys: Final = keys
         self.organisation: Final = keys.organisation
         self.network: Final = keys.network
         self.verified_notes: Final = VerifiedNotes()
-        self._directory = directory
-        self._law = law
         self._clock = clock
+        self._holds_peers = holds_peers
+        self._listed = directory
+        self._held = held
+        self._directory = directory.holding(held, clock.now())
+        self._law = law
         self._environment = environment
         self._watchers: list[Adopted] = []
         self._floor = (directory.version, directory.digest)
@@ -63,8 +71,12 @@ class Trust:
         raw_allow_list: bytes,
         clock: Clock,
         environment: str,
+        raw_held: bytes | None = None,
+        holds_peers: bool = True,
     ) -> "Trust":
         """Return trust from the last documents kept beside the keys; an expired one opens too.
+
+        `raw_held` are the peers held on keys from before (`write_held`), if there are any.
 
         What expired while the gateway was down must still authenticate the core it is renewed
         from; `require_fresh` keeps every exchange shut until then.
@@ -78,12 +90,30 @@ class Trust:
                 raise
             directory = Directory.parse_archived(raw_directory, root=keys.root)
         law = AllowList.from_document(directory.verify_allow_list(raw_allow_list))
-        return cls(keys=keys, directory=directory, law=law, clock=clock, environment=environment)
+        held = read_held(raw_held, network=keys.network) if raw_held is not None else {}
+        return cls(
+            keys=keys,
+            directory=directory,
+            law=law,
+            clock=clock,
+            environment=environment,
+            held=_still_broken(held, directory),
+            holds_peers=holds_peers,
+        )
 
     @property
     def directory(self) -> Directory:
-        """The newest directory that was verified."""
+        """The newest directory that was verified, with held peers under the keys from before."""
         return self._directory
+
+    def listed(self, organisation: str) -> Organisation:
+        """Return an organisation as the directory itself lists it, or raise a `CertsError`."""
+        return self._listed.organisation(organisation)
+
+    @property
+    def held(self) -> Mapping[str, HeldPeer]:
+        """Peers held on the keys they had before their chain broke, by name."""
+        return self._held
 
     @property
     def law(self) -> AllowList:
@@ -112,25 +142,38 @@ class Trust:
             root=self.keys.root,
             now=now,
             environment=self._environment,
-            previous=self._directory,
+            previous=self._listed,
         )
-        if following.digest == self._directory.digest:
-            return False
-        self._require_floor(following)
-        require_continuity(self._directory, following)
         self.is_disowned = not self._lists_our_keys(following)
         if self.is_disowned:
             raise KeyMaterialError("own-entry-differs", f"version {following.version}")
+        if following.digest == self._listed.digest:
+            return False
+        self._require_floor(following)
+        broken = broken_chains(self._directory, following)
+        require_continuity(self._directory, following, broken=broken)
+        held = {name: peer for name, peer in broken.items() if self._is_held(peer)}
+        shown = following.holding(held, now)
         law = self._law
-        if following.allow_list_digest != self._directory.allow_list_digest:
+        if following.allow_list_digest != self._listed.allow_list_digest:
             if raw_allow_list is None:
                 raise KeyMaterialError("allow-list-missing", f"version {following.version}")
             law = AllowList.from_document(following.verify_allow_list(raw_allow_list))
-        before, self._directory, self._law = self._directory, following, law
+        self._listed, self._law, self._held = following, law, held
         self.hold_to(following.version, following.digest)
         self.is_rolled_back = False
-        for watcher in self._watchers:
-            watcher(following, before)
+        self._show(shown)
+        return True
+
+    def accept(self, organisation: str, claimed: str) -> bool:
+        """Believe what the directory claims of a held peer; tells whether it claims just that."""
+        peer = self._held.get(organisation)
+        if peer is None or peer.claimed != claimed:
+            return False
+        held = {name: one for name, one in self._held.items() if name != organisation}
+        shown = self._listed.holding(held, self._clock.now())
+        self._held = held
+        self._show(shown)
         return True
 
     def needs_allow_list(self, raw_directory: bytes) -> bool:
@@ -140,9 +183,9 @@ class Trust:
             root=self.keys.root,
             now=self._clock.now(),
             environment=self._environment,
-            previous=self._directory,
+            previous=self._listed,
         )
-        return following.allow_list_digest != self._directory.allow_list_digest
+        return following.allow_list_digest != self._listed.allow_list_digest
 
     def hold_to(self, version: int, digest: str) -> None:
         """Adopt nothing older than this version, and under its number nothing else."""
@@ -211,6 +254,15 @@ class Trust:
         except KeyError:
             raise KeyMaterialError("unknown-sealing-key", "not one of ours") from None
 
+    def _is_held(self, peer: HeldPeer) -> bool:
+        # Of ourselves we know better than any directory; the core enrols, and compares by that.
+        return self._holds_peers and peer.organisation != self.organisation
+
+    def _show(self, shown: Directory) -> None:
+        before, self._directory = self._directory, shown
+        for watcher in self._watchers:
+            watcher(shown, before)
+
     def _require_floor(self, following: Directory) -> None:
         version, digest = self._floor
         if following.version < version:
@@ -221,3 +273,14 @@ class Trust:
     def _lists_our_keys(self, following: Directory) -> bool:
         listed = {key_set.digest for key_set in following.organisation(self.organisation).key_sets}
         return self.keys.key_set.digest in listed
+
+
+def _still_broken(held: Mapping[str, HeldPeer], listed: Directory) -> dict[str, HeldPeer]:
+    """Return those of the peers held before that the directory does not continue even now."""
+    return {
+        name: peer
+        for name, peer in held.items()
+        if name in listed.organisations
+        and HeldPeer.of(peer.shown_in(listed.organisations[name]), listed.organisations[name])
+        is not None
+    }

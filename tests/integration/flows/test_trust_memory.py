@@ -32,7 +32,10 @@ class Site:
     async def start(self) -> tuple[Trust, TrustMemory]:
         trust = opened(self.network, self.clock)
         memory = TrustMemory(
-            database=self.database, trust=trust, keys_dir=keys_directory(self.network, UNION)
+            database=self.database,
+            trust=trust,
+            keys_dir=keys_directory(self.network, UNION),
+            clock=self.clock,
         )
         await memory.recall()
         return trust, memory
