@@ -247,7 +247,8 @@ class Directory:
     ) -> SealingPublicKey:
         """Return an organisation's sealing key by its id (= `reply_key`), or raise.
 
-        With `at` also the key's window is asked: `sealing-key-not-valid`. A key below the
+        With `at` the key set in force then must list it, and the key's own window hold it:
+        `sealing-key-revoked`, `sealing-key-not-valid`. A key below the
         directory's minimum suite is never returned: `suite-below-minimum`.
         """
         key = self._index.sealing.get((name, key_id))
@@ -255,8 +256,15 @@ class Directory:
             raise DirectoryError("unknown-sealing-key", "directory")
         if SUITES.index(key.suite) < self.suite_rank:
             raise DirectoryError("suite-below-minimum", "sealing key")
-        if at is not None and not key.holds_at(at):
+        if at is None:
+            return key
+        # Who named it may follow a clock that is a little ahead of ours.
+        soon = at + CLOCK_LEEWAY
+        if not (key.holds_at(at) or key.holds_at(soon)):
             raise DirectoryError("sealing-key-not-valid", "sealing key")
+        sets = (self.key_set_at(name, at), self.organisation(name).key_set_begun(soon))
+        if all(listed.key_id != key_id for key_set in sets for listed in key_set.sealing):
+            raise DirectoryError("sealing-key-revoked", "sealing key")
         return key
 
     def current_sealing_key(self, name: str, at: datetime) -> SealingPublicKey:

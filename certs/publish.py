@@ -75,6 +75,8 @@ class DirectoryChanges:
     withdrawn: tuple[str, ...] = ()
     permit_keys: tuple[PermitPublicKey, ...] = ()
     """Further permit keys of the core; expired ones are dropped."""
+    permit_keys_revoked: bool = False
+    """Drop the permit keys there are, also those that have not expired."""
     minimum_suite: str | None = None
     root: bytes | None = None
     """A new root, signed by the one before."""
@@ -255,7 +257,10 @@ def _change_organisations(
     for name in changes.withdrawn:
         _entry(entries, name)["status"] = "withdrawn"
     if changes.permit_keys:
-        _add_permit_keys(_entry(entries, CORE), changes.permit_keys, now)
+        core = _entry(entries, CORE)
+        if changes.permit_keys_revoked:
+            del core["permit_keys"]
+        _add_permit_keys(core, changes.permit_keys, now)
     signed["organisations"] = [*entries.values(), *map(dict, changes.organisations)]
 
 

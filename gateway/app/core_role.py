@@ -52,6 +52,7 @@ async def build(worker: WorkerContext) -> RoleApp:
         publication = gate.publication = Publication.open(
             context, keys=settings.network.keys_dir, environment=settings.environment
         )
+        context.trust.fetch_with(publication.follow)
         upkeep = Upkeep(context)
         await upkeep.prepare()
         codes = CodeBook(context.vault.keys)

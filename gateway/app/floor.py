@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,7 +27,8 @@ from gateway.flows.trust_memory import ALLOW_LIST, DIRECTORY, HELD_PEERS, TrustM
 from gateway.flows.vault import Vault
 from gateway.http.tls import TlsSource
 from gateway.logs import get_logger
-from gateway.outbound.peers import Peers, Route
+from gateway.outbound.errors import MessageRefusedError, PeerNotAuthenticError
+from gateway.outbound.peers import Fetched, Peers, Route
 from gateway.storage.database import Database
 from gateway.storage.gate import read_gate_version
 from policies.facts import FactsError
@@ -37,6 +39,7 @@ log = get_logger()
 NETWORK: Final = "network"
 DIRECTORY_PATH: Final = "/v1/directory"
 ALLOW_LIST_PATH: Final = "/v1/allow-list"
+LOOK_S_MIN: Final = 1.0
 
 ReadSwitches = Callable[[Database], Awaitable[tuple[int, Sequence[StopSwitch]]]]
 
@@ -58,13 +61,7 @@ async def laid_floor(
     async with AsyncExitStack() as stack:
         database = await worker.open_database()
         stack.push_async_callback(database.close)
-        memory = TrustMemory(
-            database=database,
-            trust=trust,
-            keys_dir=settings.network.keys_dir,
-            clock=worker.clock,
-        )
-        await memory.recall()
+        await trust_memory(worker, database, trust).recall()
         keys = worker.key_store()
         await open_streams(
             database=database,
@@ -79,7 +76,7 @@ async def laid_floor(
             record_writer(
                 database=database,
                 organisation=trust.organisation,
-                signer=trust.keys.log,
+                signer=trust.log_signer_at(worker.clock.now()),
                 keys=keys,
                 clock=worker.clock,
                 marks=ReleasedMarks(settings.released_dir),
@@ -90,7 +87,9 @@ async def laid_floor(
                 is_replicated=settings.records.durability == "replicated",
             )
         )
+        writer.sign_with(trust.log_signer_at)
         peers = Peers(RouteBook(trust).route)
+        trust.watch(lambda _new, _old: peers.retire_changed())
         stack.push_async_callback(peers.close)
         load = load_gate or _gate_alone
         yield Context(
@@ -102,6 +101,16 @@ async def laid_floor(
             peers=peers,
             gate=GateView(lambda: load(database)),
         )
+
+
+def trust_memory(worker: WorkerContext, database: Database, trust: Trust) -> TrustMemory:
+    """Return what remembers this worker's trust."""
+    return TrustMemory(
+        database=database,
+        trust=trust,
+        keys_dir=worker.settings.network.keys_dir,
+        clock=worker.clock,
+    )
 
 
 def open_trust(worker: WorkerContext) -> Trust:
@@ -145,10 +154,11 @@ class RouteBook:
         directory = self._trust.directory
         anchors = directory.certificates(organisation)
         url = directory.organisation(organisation).url
-        version = (url, tuple(anchor.sha256 for anchor in anchors))
+        own = self._trust.network_certificate
+        version = (url, own, tuple(anchor.sha256 for anchor in anchors))
         route = self._routes.get(organisation)
         if route is None or route.version != version:
-            context = network_client_context(self._trust.keys.network_certificate, anchors)
+            context = network_client_context(own, anchors)
             route = Route(url=url, context=context, version=version)
             self._routes[organisation] = route
         return route
@@ -158,7 +168,7 @@ def network_tls(trust: Trust) -> TlsSource:
     """Return the network listener's TLS, which follows the directory."""
 
     def context(directory: Directory) -> ssl.SSLContext:
-        return network_server_context(trust.keys.network_certificate, directory.all_certificates())
+        return network_server_context(trust.network_certificate, directory.all_certificates())
 
     source = TlsSource(context(trust.directory), listener=NETWORK)
 
@@ -174,15 +184,13 @@ class DirectoryPoll:
     """Fetches the directory from the core, adopts what holds, and keeps it beside the keys."""
 
     def __init__(self, worker: WorkerContext, context: Context) -> None:
-        self.memory: Final = TrustMemory(
-            database=context.database,
-            trust=context.trust,
-            keys_dir=worker.settings.network.keys_dir,
-            clock=context.clock,
-        )
+        self.memory: Final = trust_memory(worker, context.database, context.trust)
         self._interval_s = worker.settings.network.directory_poll_s
         self._context = context
+        self._clock = context.clock
         self._wake = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._asked_at = -math.inf
 
     def wake(self) -> None:
         """Look now: somebody showed us a newer version."""
@@ -197,11 +205,22 @@ class DirectoryPoll:
                 async with asyncio.timeout(self._interval_s):
                     await self._wake.wait()
 
+    async def look_soon(self) -> None:
+        """Fetch because somebody showed us something unknown; at most every second.
+
+        Who shows us nonsense must not make us ask the core as often.
+        """
+        async with self._looking:
+            if self._clock.monotonic() >= self._asked_at + LOOK_S_MIN:
+                self._asked_at = self._clock.monotonic()
+                await self.look()
+
     async def look(self) -> bool:
         """Fetch and adopt once; tells whether the directory changed."""
         trust, peers = self._context.trust, self._context.peers
+        trust.turn()
         try:
-            fetched = await peers.get(trust.core, DIRECTORY_PATH, bytes_max=DIRECTORY_BYTES_MAX)
+            fetched = await self._fetched()
             trust.compare_clocks(fetched.date, self._context.clock.now())
             raw, allow_list = fetched.body, None
             if trust.needs_allow_list(raw):
@@ -222,6 +241,15 @@ class DirectoryPoll:
             await self.memory.keep(raw, allow_list)
             log.info("directory_adopted", version=trust.directory.version)
         return changed
+
+    async def _fetched(self) -> Fetched:
+        """Return the core's answer; once more by our newest certificate where it refuses us."""
+        trust, peers = self._context.trust, self._context.peers
+        try:
+            return await peers.get(trust.core, DIRECTORY_PATH, bytes_max=DIRECTORY_BYTES_MAX)
+        except (PeerNotAuthenticError, MessageRefusedError):
+            trust.go_ahead()
+        return await peers.get(trust.core, DIRECTORY_PATH, bytes_max=DIRECTORY_BYTES_MAX)
 
 
 def _tell_version(new: Directory, _old: Directory | None) -> None:

@@ -27,13 +27,14 @@ from gateway.flows.notices import Notices
 from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.outcomes import Outcomes
 from gateway.flows.own_statements import OwnStatements
-from gateway.flows.provide import LookForDirectory, Provide
+from gateway.flows.provide import Provide
 from gateway.flows.receipts import Receipts
 from gateway.flows.release import Release
 from gateway.flows.replica_reader import ReplicaReader
 from gateway.flows.take_codes import TakeCodes
 from gateway.flows.take_corrections import TakeCorrections
 from gateway.flows.take_deliveries import TakeDeliveries
+from gateway.flows.trust import LookForDirectory
 from gateway.flows.unconfirmed_peers import UnconfirmedPeers
 from gateway.flows.wanted_codes import WantedCodes
 from gateway.jobs.expiry import INTERVAL_S as EXPIRY_INTERVAL_S
@@ -96,6 +97,7 @@ async def compose(worker: WorkerContext) -> Gateway:
     try:
         context = await stack.enter_async_context(laid_floor(worker, load_gate=read_gate))
         poll = DirectoryPoll(worker, context)
+        context.trust.fetch_with(poll.look_soon)
         flows = make_flows(context, rules=read_rules(worker.settings), look_for_directory=poll.look)
         role = _role(worker, context, flows, poll, stack)
         return Gateway(context=context, flows=flows, role=role)

@@ -99,6 +99,7 @@ class Publication:
 
     async def turn(self) -> None:
         """Look for a new version, renew the present one in time, follow what is published."""
+        self._trust.turn()
         if self._writer.slot == SLOT:
             await self._renew()
             await self._publish_from_file()

@@ -18,7 +18,7 @@ from gateway.clock import Clock
 from gateway.errors import DrainingError, SekishoError
 from gateway.flows.record_drafts import prepare_call
 from gateway.flows.record_marks import ReleasedMarks
-from gateway.flows.record_proofs import Notary, checkpoint_of, find_recorded, prove
+from gateway.flows.record_proofs import Notary, SignerAt, checkpoint_of, find_recorded, prove
 from gateway.flows.record_queue import Call, FairQueue
 from gateway.flows.record_run import SlotRun
 from gateway.flows.record_seal import MonthKeys
@@ -204,6 +204,10 @@ class RecordWriter:
         What one batch recorded needs no read; the rest is proved under its slot's latest root.
         """
         return await prove(self._database, self._notary, recorded)
+
+    def sign_with(self, signer_at: SignerAt) -> None:
+        """Sign with the key that is in force at the moment of signing."""
+        self._notary.sign_with(signer_at)
 
     async def checkpoint(self, slot: int) -> str:
         """Return a note of a slot's committed root; raises NotFoundError, SlotFrozenError."""

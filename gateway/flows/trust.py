@@ -5,7 +5,7 @@ verified down to the pinned root, their continuity with what was seen before is 
 has expired stops every new exchange (PROTOCOL §1).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -14,12 +14,14 @@ from certs.continuity import broken_chains, require_continuity
 from certs.directory import Directory
 from certs.errors import CertsError, DirectoryError, KeyMaterialError
 from certs.held_peers import HeldPeer, read_held
+from certs.log_keys import LogPublicKeys, LogSigner, WitnessKey
 from certs.organisations import Organisation
-from certs.own_keys import PrivateKeySet
+from certs.own_keys import CertificateFiles, PrivateKeySet
 from certs.sealing import SealingPrivateKey
 from codes.canonical import tokyo_day
 from gateway.clock import Clock
 from gateway.errors import ClockOffError, StaleDirectoryError
+from gateway.flows.own_keys import OwnKeys
 from gateway.records.statements import VerifiedNotes
 from policies.allow_list import AllowList
 
@@ -27,6 +29,7 @@ CORE: Final = "core"
 CLOCK_OFF_MAX: Final = timedelta(seconds=30)
 
 Adopted = Callable[[Directory, Directory | None], None]
+LookForDirectory = Callable[[], Awaitable[object]]
 
 
 class Trust:
@@ -43,7 +46,7 @@ class Trust:
         held: Mapping[str, HeldPeer] = MappingProxyType({}),
         holds_peers: bool = True,
     ) -> None:
-        self.keys: Final = keys
+        self._own = OwnKeys(keys)
         self.organisation: Final = keys.organisation
         self.network: Final = keys.network
         self.verified_notes: Final = VerifiedNotes()
@@ -55,6 +58,7 @@ class Trust:
         self._law = law
         self._environment = environment
         self._watchers: list[Adopted] = []
+        self._fetch: LookForDirectory | None = None
         self._floor = (directory.version, directory.digest)
         self.is_clock_off = False
         self.is_rolled_back = False
@@ -116,6 +120,29 @@ class Trust:
         return self._held
 
     @property
+    def keys(self) -> PrivateKeySet:
+        """Our own keys as they were read last."""
+        return self._own.all
+
+    @property
+    def network_certificate(self) -> CertificateFiles:
+        """The certificate to show to others now."""
+        return self._own.certificate(self._directory, self._clock.now())
+
+    def log_signer_at(self, moment: datetime) -> LogSigner:
+        """Return the log key to sign with at that moment."""
+        return self._own.log_signer(self._directory, moment)
+
+    def witness_key_at(self, moment: datetime) -> WitnessKey:
+        """Return the witness key to cosign with at that moment."""
+        return self._own.witness_key(self._directory, moment)
+
+    def live_log_keys(self, organisation: str, signed_at: datetime) -> LogPublicKeys:
+        """Return the keys a checkpoint shown just now verifies by, or raise a `CertsError`."""
+        party = self._directory.organisation(organisation)
+        return party.live_log_keys(signed_at, self._clock.now())
+
+    @property
     def law(self) -> AllowList:
         """The allow list that the present directory names."""
         return self._law
@@ -144,10 +171,13 @@ class Trust:
             environment=self._environment,
             previous=self._listed,
         )
-        self.is_disowned = not self._lists_our_keys(following)
-        if self.is_disowned:
-            raise KeyMaterialError("own-entry-differs", f"version {following.version}")
-        if following.digest == self._listed.digest:
+        is_new = following.digest != self._listed.digest
+        if is_new:
+            self._own.read_again()
+        self.is_disowned = True
+        self._own.require_listed(following, now)
+        self.is_disowned = False
+        if not is_new:
             return False
         self._require_floor(following)
         broken = broken_chains(self._directory, following)
@@ -175,6 +205,26 @@ class Trust:
         self._held = held
         self._show(shown)
         return True
+
+    def turn(self) -> None:
+        """Follow the clock: key sets announced for later begin, certificates end."""
+        now = self._clock.now()
+        if self._directory.is_turning(now):
+            self._show(self._directory.at(now))
+
+    def go_ahead(self) -> None:
+        """Show ourselves by our newest certificate: the core refused the one in use."""
+        self._own.go_ahead()
+        self._show(self._directory)
+
+    def fetch_with(self, fetch: LookForDirectory) -> None:
+        """Use `fetch` to look for a newer directory."""
+        self._fetch = fetch
+
+    async def look(self) -> None:
+        """Look for a newer directory once, because somebody showed us something unknown."""
+        if self._fetch is not None:
+            await self._fetch()
 
     def needs_allow_list(self, raw_directory: bytes) -> bool:
         """Tell whether this directory names another allow list than the present one."""
@@ -249,10 +299,7 @@ class Trust:
 
     def sealing_private(self, key_id: str) -> SealingPrivateKey:
         """Return the private half of one of our sealing keys, or raise `KeyMaterialError`."""
-        try:
-            return self.keys.sealing[key_id]
-        except KeyError:
-            raise KeyMaterialError("unknown-sealing-key", "not one of ours") from None
+        return self._own.sealing(key_id)
 
     def _is_held(self, peer: HeldPeer) -> bool:
         # Of ourselves we know better than any directory; the core enrols, and compares by that.
@@ -269,10 +316,6 @@ class Trust:
             raise DirectoryError("rollback", f"version {following.version}, seen {version}")
         if following.version == version and following.digest != digest:
             raise DirectoryError("equivocation", f"version {version}")
-
-    def _lists_our_keys(self, following: Directory) -> bool:
-        listed = {key_set.digest for key_set in following.organisation(self.organisation).key_sets}
-        return self.keys.key_set.digest in listed
 
 
 def _still_broken(held: Mapping[str, HeldPeer], listed: Directory) -> dict[str, HeldPeer]:
