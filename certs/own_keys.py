@@ -325,7 +325,9 @@ def _read_certificates(directory: Path) -> Iterator[tuple[str, CertificateFiles]
     for path in _files(directory, "tls"):
         if path.name.startswith(NETWORK_FILES) and path.name.endswith(_CERTIFICATE):
             files = certificate_files(directory, path.name.removesuffix(_CERTIFICATE))
-            yield _fingerprint(files.load().certificate), files
+            # Without its key it is one whose private half was destroyed.
+            if files.key.exists():
+                yield _fingerprint(files.load().certificate), files
 
 
 def _fingerprint(certificate: x509.Certificate) -> str:

@@ -146,6 +146,9 @@ KEY_EXPIRES: Final = Gauge(
     ["what"],
     multiprocess_mode="livemin",
 )
+KEYS_DESTROYED: Final = Counter(
+    "sekisho_keys_destroyed", "Private halves destroyed after they were replaced.", ["what"]
+)
 CRYPTO_SECONDS: Final = Counter(
     "sekisho_crypto_thread_seconds",
     "Thread time of the work nobody can leave out; counted for `sekisho bench` alone.",

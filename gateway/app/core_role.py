@@ -22,6 +22,8 @@ from gateway.flows.context import Context
 from gateway.http.application import build_application
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
+from gateway.jobs.retired_keys import INTERVAL_S as RETIRED_KEYS_S
+from gateway.jobs.retired_keys import RetiredKeysJob
 from gateway.settings import CoreSettings
 from gateway.storage.database import Database
 from policies.measures import StopSwitch
@@ -57,7 +59,7 @@ async def build(worker: WorkerContext) -> RoleApp:
         await upkeep.prepare()
         codes = CodeBook(context.vault.keys)
         services = CoreServices.of(context, codes, publication, settings.core or CoreSettings())
-        tasks = _tasks(services, _outbox(context, codes), upkeep)
+        tasks = _tasks(services, _outbox(context, codes), upkeep, RetiredKeysJob(context))
         return _role(worker, context, services, tasks, stack)
     except BaseException:
         await stack.aclose()
@@ -74,7 +76,9 @@ def _outbox(context: Context, codes: CodeBook) -> OutboxJob:
     )
 
 
-def _tasks(services: CoreServices, outbox: OutboxJob, upkeep: Upkeep) -> tuple[BackgroundTask, ...]:
+def _tasks(
+    services: CoreServices, outbox: OutboxJob, upkeep: Upkeep, retired: RetiredKeysJob
+) -> tuple[BackgroundTask, ...]:
     publication, events = services.publication, services.events
     return (
         BackgroundTask(
@@ -86,6 +90,10 @@ def _tasks(services: CoreServices, outbox: OutboxJob, upkeep: Upkeep) -> tuple[B
             run=lambda: every(EVENTS_S, events.turn, name="security-events"),
         ),
         BackgroundTask(name="outbox", run=outbox.run),
+        BackgroundTask(
+            name="retired-keys",
+            run=lambda: every(RETIRED_KEYS_S, retired.turn, name="retired-keys"),
+        ),
         BackgroundTask(name="upkeep", run=lambda: every(UPKEEP_S, upkeep.turn, name="upkeep")),
     )
 

@@ -42,6 +42,8 @@ from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
+from gateway.jobs.retired_keys import INTERVAL_S as RETIRED_KEYS_S
+from gateway.jobs.retired_keys import RetiredKeysJob
 from gateway.listeners.network import app as network
 from gateway.listeners.network.services import NetworkServices
 from gateway.settings import Settings
@@ -221,6 +223,7 @@ def _tasks(
         _periodic("notices", NOTICES_S, flows.notices.turn),
         _periodic("holds", END_LAPSED_S, flows.release.end_lapsed),
         _periodic("days", DAYS_S, turn_days),
+        _periodic("retired-keys", RETIRED_KEYS_S, RetiredKeysJob(context).turn),
     )
 
 

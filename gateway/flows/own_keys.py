@@ -22,7 +22,6 @@ class OwnKeys:
 
     def __init__(self, keys: PrivateKeySet) -> None:
         self._keys = keys
-        self._destroyed: frozenset[str] = frozenset()
         self._is_ahead = False
 
     @property
@@ -32,7 +31,6 @@ class OwnKeys:
 
     def read_again(self) -> None:
         """Take up what was renewed; what cannot be read changes nothing."""
-        self._is_ahead = False
         try:
             self._keys = PrivateKeySet.load(self._keys.directory)
         except CertsError as error:
@@ -64,6 +62,10 @@ class OwnKeys:
             return self._keys.certificate_of(self._keys.key_set)
         return self._keys.certificate_of(self._in_force(directory, moment))
 
+    def follow(self) -> None:
+        """Show what the directory lists again: the core has let us in to fetch one."""
+        self._is_ahead = False
+
     def go_ahead(self) -> None:
         """Show the newest certificate already: the core does not know the one in use any more.
 
@@ -75,9 +77,10 @@ class OwnKeys:
 
     def sealing(self, key_id: str) -> SealingPrivateKey:
         """Return the private half of one of our sealing keys, or raise `KeyMaterialError`."""
-        if key_id in self._destroyed or key_id not in self._keys.sealing:
-            raise KeyMaterialError("unknown-sealing-key", "not one of ours")
-        return self._keys.sealing[key_id]
+        try:
+            return self._keys.sealing[key_id]
+        except KeyError:
+            raise KeyMaterialError("unknown-sealing-key", "not one of ours") from None
 
     def _in_force(self, directory: Directory, moment: datetime) -> KeySet:
         return directory.organisation(self._keys.organisation).key_set_begun(moment)

@@ -174,6 +174,7 @@ class Trust:
         is_new = following.digest != self._listed.digest
         if is_new:
             self._own.read_again()
+            self._own.follow()
         self.is_disowned = True
         self._own.require_listed(following, now)
         self.is_disowned = False
@@ -211,6 +212,10 @@ class Trust:
         now = self._clock.now()
         if self._directory.is_turning(now):
             self._show(self._directory.at(now))
+
+    def read_keys_again(self) -> None:
+        """Take our keys as they lie in their folder now; what was destroyed is forgotten."""
+        self._own.read_again()
 
     def go_ahead(self) -> None:
         """Show ourselves by our newest certificate: the core refused the one in use."""
