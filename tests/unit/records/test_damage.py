@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -76,3 +77,12 @@ def test_the_one_file_works_alone_in_an_empty_folder(tmp_path: Path) -> None:
     written(dict(the_cases()["flip"].files), bundle)
     code, report = run("--allow-unproved")
     assert (code, report["verified"]) == (1, False)
+
+
+def test_a_checkpoint_of_the_empty_tree_is_of_every_tree() -> None:
+    log = replace(the_good().logs[0], sizes=(0, 30))
+
+    files = the_good().files(log.export())
+
+    assert by_the_program(files, root()) == Verdict((), complete=True)
+    assert by_one_file(files, root()) == Verdict((), complete=True)
