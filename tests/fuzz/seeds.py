@@ -42,7 +42,7 @@ SIZE: Final = 21
 SIZES: Final = (4, SIZE)
 DOCUMENTS: Final = ("directory-key", "directory", "key-set", "allow-list", "root")
 PERMIT_TIME: Final = permit_tokens.NOW
-_FRESH: Final = frozenset({"directory", "key-set", "root", "document", "permit"})
+_FRESH: Final = frozenset({"directory", "key-set", "root", "document", "permit", "certificate"})
 """Signed by keys that are new each time, so they cannot stand in the corpus."""
 
 
@@ -129,6 +129,12 @@ def read_root(raw: bytes) -> Root:
 @cache
 def key_set_digests() -> frozenset[str]:
     return frozenset(directory().known_key_sets())
+
+
+@cache
+def certificates() -> Mapping[str, bytes]:
+    """Return nagaoka's pinned certificates by their SHA-256."""
+    return {one.sha256: one.der for one in directory().certificates("nagaoka")}
 
 
 @cache
@@ -316,6 +322,7 @@ _MAKERS: Final[dict[str, Callable[[], dict[str, bytes]]]] = {
     "document": _documents,
     "directory": lambda: {"directory": directory().raw},
     "key-set": lambda: {"key-set": _documents()["key-set"]},
+    "certificate": lambda: dict(certificates()),
     "root": lambda: {"root": _documents()["root"]},
     "bundle": _bundle,
     "one-file": _one_file,

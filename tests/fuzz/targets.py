@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from certs.certificates import read_network_certificate
 from certs.documents import read_document
 from certs.errors import CertsError
 from certs.permits import verify_permit_token
@@ -216,6 +217,14 @@ def _key_set(raw: bytes) -> None:
         raise AcceptedError("a key set that nobody signed")
 
 
+def _certificate(raw: bytes) -> None:
+    certificate = read_network_certificate(
+        raw, network="testnet", organisation="nagaoka", role="gateway"
+    )
+    if certificate.sha256 not in seeds.certificates():
+        raise AcceptedError("a certificate that its holder never signed")
+
+
 def _root(raw: bytes) -> None:
     if seeds.read_root(raw).digest != seeds.directory().root.digest:
         raise AcceptedError("a root that nobody signed")
@@ -282,6 +291,7 @@ TARGETS: Final = {
         "document": _document,
         "directory": _directory,
         "key-set": _key_set,
+        "certificate": _certificate,
         "root": _root,
         "bundle": _bundle,
         "one-file": _one_file,
