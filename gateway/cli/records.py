@@ -18,6 +18,7 @@ from gateway.records.bundle import Files, read_manifest, read_peer_notes, read_s
 from gateway.records.entry import parse_entry
 from gateway.records.errors import RecordsError
 from gateway.records.reconcile import PARTIES, PartyRecords, reconcile
+from gateway.records.tile_files import tile_files
 from gateway.records.trust import LogTrust
 from gateway.records.verify import Report, verify_bundle
 from gateway.settings import Settings
@@ -224,6 +225,29 @@ def verify(
     else:
         _print_report(report)
     return ExitCode.DONE if is_good else ExitCode.FAILED
+
+
+@app.command
+def tiles(bundle: Path, target: Path, *, slot: int = 0, json: Json = False) -> int:
+    """Write one exported slot as tlog-tiles files, for readers that nobody here wrote.
+
+    Nothing is verified: that is what the reader is for.
+
+    Args:
+        bundle: An export from the very beginning: a zip archive or a folder.
+        target: The folder to write; what is there stays unless it has the same name.
+        slot: Which slot.
+        json: Print one JSON document.
+    """
+    with opened_bundle(bundle) as files:
+        export = _reading(lambda: read_slot(files, slot))
+    count = 0
+    for name, content in _reading(lambda: list(tile_files(export))):
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        count += 1
+    return _tell({"target": str(target), "files": count}, json=json)
 
 
 @app.command(name="reconcile")
