@@ -2,11 +2,13 @@
 
 import sys
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import atheris
 
 with atheris.instrument_imports(include=["certs", "codes", "gateway"]):
+    from tests.fuzz.mutate import mutated
     from tests.fuzz.targets import TARGETS
 
 TELL_EVERY: Final = 100
@@ -28,7 +30,12 @@ def main() -> None:
         if count % TELL_EVERY == 0:
             Path(counter).write_text(str(count), encoding="ascii")
 
-    atheris.Setup([sys.argv[0], *sys.argv[4:], f"-max_len={longest}", corpus], one)
+    def change(raw: bytes, bytes_max: int, seed: int) -> bytes:
+        random = Random(seed)
+        return (mutated(raw, random) if seed % 2 else atheris.Mutate(raw, bytes_max))[:bytes_max]
+
+    arguments = [sys.argv[0], *sys.argv[4:], f"-max_len={longest}", corpus]
+    atheris.Setup(arguments, one, custom_mutator=change)
     atheris.Fuzz()
 
 
