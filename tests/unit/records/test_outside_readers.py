@@ -4,6 +4,7 @@
 `dilithium-py` is ML-DSA in pure Python. Each also refuses what was changed.
 """
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -203,6 +204,12 @@ def test_the_command_writes_the_tiles_of_a_bundle(
     arguments = ["tiles", str(tmp_path / "1"), str(tmp_path / "other")]
     assert call(app, arguments) == ExitCode.FAILED
     assert "not-from-the-beginning" in capsys.readouterr().err
+
+
+def test_a_tree_that_ends_with_a_tile_has_no_partial_one() -> None:
+    files = dict(tile_files(replace(the_export(), notes=the_export().notes[:3])))
+
+    assert sorted(files) == ["checkpoint", "tile/0/000", "tile/1/000.p/1", "tile/entries/000"]
 
 
 def test_without_a_checkpoint_inside_there_are_no_tiles() -> None:
