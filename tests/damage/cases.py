@@ -3,6 +3,7 @@
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from gateway.records.bundle import Files, ProvedNote
 from tests.damage.good import FIRST, PEER, SIZE, Good, Log, at
@@ -154,6 +155,35 @@ def foreign_key_hidden(good: Good) -> Files:
     return _noted(good, lambda note: _blended(note, other))
 
 
+@case_of("the same for the ML-DSA-44 line alone", reason="bad-signature")
+def foreign_mldsa44_hidden(good: Good) -> Files:
+    other = replace(good.logs[0], signer=good.network.keys(PEER).log).note(SIZE, cosigners=[])
+    return _noted(good, lambda note: _blended(note, other, 5))
+
+
+@case_of("another's cosignature under the key id of the witness", reason="bad-cosignature")
+def foreign_witness_hidden(good: Good) -> Files:
+    name, _ = good.logs[0].witness
+    other = good.logs[0].note(SIZE, cosigners=[(name, made.a_witness("forger"))])
+    return _noted(good, lambda note: _blended(note, other, 6))
+
+
+@case_of("a line of the log is one byte short", reason="bad-signature")
+def line_cut(good: Good) -> Files:
+    def cut(note: str) -> str:
+        lines = note.split("\n")
+        head, _, blob = lines[4].rpartition(" ")
+        lines[4] = f"{head} {b64encode(b64decode(blob)[:-1]).decode('ascii')}"
+        return "\n".join(lines)
+
+    return _noted(good, cut)
+
+
+@case_of("a checkpoint says a time for which nobody had keys", reason="no-log-keys")
+def time_without_keys(good: Good) -> Files:
+    return _noted(good, lambda _: good.logs[0].note(SIZE, at=at(0) - timedelta(days=400)))
+
+
 @case_of("a checkpoint of another slot stands here", reason="wrong-origin")
 def wrong_origin(good: Good) -> Files:
     return _noted(good, lambda _: good.logs[1].note(SIZE))
@@ -205,10 +235,10 @@ def _made_by(maker: Maker, good: Good) -> tuple[Files, Sequence[str]]:
     return case.files, case.peer_notes
 
 
-def _blended(note: str, other: str) -> str:
-    """Return a note whose Ed25519 line has its own key id and the other's signature."""
+def _blended(note: str, other: str, place: int = 4) -> str:
+    """Return a note with one line that has its own key id and the other's signature."""
     lines, others = note.split("\n"), other.split("\n")
-    ours, theirs = (line.rpartition(" ") for line in (lines[4], others[4]))
+    ours, theirs = (line.rpartition(" ") for line in (lines[place], others[place]))
     blob = b64decode(ours[2])[:4] + b64decode(theirs[2])[4:]
-    lines[4] = f"{ours[0]} {b64encode(blob).decode('ascii')}"
+    lines[place] = f"{ours[0]} {b64encode(blob).decode('ascii')}"
     return "\n".join(lines)

@@ -162,6 +162,12 @@ def no_description(good: Good) -> Files:
     return {name: raw for name, raw in good.files().items() if name != "slots/0.json"}
 
 
+@case_of("the file of leaf hashes is cut inside one", reason="bad-bundle")
+def leaves_cut(good: Good) -> Files:
+    files = dict(good.files())
+    return files | {"slots/0.leaves": files["slots/0.leaves"][:-1]}
+
+
 @case_of("the hashes left of the range are one short", reason="bad-bundle")
 def left_edge_cut(good: Good) -> Files:
     export = good.exports[0]

@@ -1,13 +1,14 @@
 """The versions of a directory as an auditor keeps them: keys renewed, the root renewed, forks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
 from certs.network import enrol_organisation
 from certs.network_spec import OrganisationSpec
+from certs.own_keys import load_directory_key
 from certs.publish import DirectoryChanges, publish_directory
 from certs.rotation import renew_key_set, renew_root
 from tests.damage import good as goods
@@ -26,6 +27,8 @@ class Versions:
     """Version 1 once more, with another title."""
     re_enrolled: bytes
     """union's key sets are others than before."""
+    chain_cut: bytes
+    """nagaoka's key sets begin with the second."""
     new_root: bytes
 
 
@@ -40,6 +43,7 @@ def versions(good: Callable[[], goods.Good]) -> Versions:
     root = (copy.core / "root.json").read_bytes()
     spec = OrganisationSpec(name="union", role="gateway", endpoint="https://127.0.0.1:9003")
     elsewhere = enrol_organisation(spec, copy.path / "elsewhere", spec=a_spec(), root=root, now=NOW)
+    directory_key = load_directory_key(copy.core)
     later = renew_root(copy.path, now=NOW + 2 * DAY)
     return Versions(
         first=original.directory.raw,
@@ -52,6 +56,11 @@ def versions(good: Callable[[], goods.Good]) -> Versions:
                 d.update(version=2),
                 entry(d, "union").update(key_sets=elsewhere["key_sets"]),
             ),
+        ),
+        chain_cut=resigned(
+            replace(copy, directory=renewed),
+            lambda d: entry(d, "nagaoka")["key_sets"].pop(0),
+            signer=directory_key,
         ),
         new_root=(copy.path / "root" / "root.json").read_bytes(),
     )

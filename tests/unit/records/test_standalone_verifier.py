@@ -3,19 +3,31 @@
 import json
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
-from codes.canonical import b64
+from certs.directory import Directory
+from certs.documents import DocumentSigner
+from certs.errors import CertsError
+from codes.canonical import b64, canonical_json
 from gateway.records import standalone_verifier as verifier
+from gateway.records.errors import RecordsError
+from gateway.records.note import parse_note
 from tests.damage import good as goods
+from tests.fuzz.mutate import mutated
+from tests.fuzz.targets import TARGETS
+from tests.unit.certs.networks import entry, resigned
 from tests.unit.records import made
 from tests.unit.records.directories import Versions, versions
 
 WITNESS = "testnet/core/witness"
+# Four bytes are a key's id without a signature; then base64 in a second spelling, and too much.
+ODD = (b"AAAAAA==", b"AAAAAAB=", b"AAAAAAA", b"A" * 70_000, b"AAAAAAAA AAAA")
 
 
 @cache
@@ -151,6 +163,9 @@ def test_a_history_that_contradicts_itself_is_refused(run: Run) -> None:
     assert run.reason("--history", fork) == "directory-fork"
     anew = history(run, kept().first, kept().re_enrolled)
     assert run.reason("--history", anew) == "re-enrolled"
+    # A chain that begins in its middle has nothing that it follows.
+    refused = {"bad-directory", "bad-signature"}
+    assert run.reason("--history", history(run, kept().chain_cut)) in refused
 
 
 def test_a_directory_that_was_changed_is_refused(run: Run) -> None:
@@ -187,3 +202,60 @@ def test_a_second_spelling_of_bytes_is_refused() -> None:
     for text in ("AAF", "AAE=", "AA E", "AA+_"):
         with pytest.raises(ValueError, match=r"spelling|padding|characters"):
             verifier.unb64(text)
+
+
+def test_a_note_is_one_for_both_verifiers_or_for_neither() -> None:
+    good = list(TARGETS["note"].seeds().values())
+    random, taken = Random(1), 0
+    odd = [good[0].replace(b"\n\n", b"\n\n" + b"\xe2\x80\x94 a %s\n" % part) for part in ODD]
+    for raw in [*odd, *(mutated(random.choice(good), random, good) for _ in range(3000))]:
+        text = raw.decode("utf-8", "replace")
+        try:
+            ours = parse_note(text).checkpoint
+        except RecordsError:
+            with pytest.raises(verifier.WRONG):
+                verifier.Note(text)
+            continue
+        theirs = verifier.Note(text)
+        assert (theirs.origin, theirs.size, theirs.root) == (ours.origin, ours.size, ours.root)
+        taken += 1
+    assert taken > 100
+
+
+Change = Callable[[dict[str, Any]], object]
+UNSIGNABLE: dict[str, Change] = {
+    "longer than its key": lambda d: d.update(expires="2027-11-23T03:00:00.000Z"),
+    "before its key": lambda d: d.update(issued="2020-11-23T03:00:00.000Z"),
+    "of another network": lambda d: d.update(network="othernet"),
+    "of another type": lambda d: d.update(type="allow-list"),
+    "another's key sets": lambda d: entry(d, "union").update(key_sets=entry(d, "core")["key_sets"]),
+    "a key set twice": lambda d: entry(d, "union")["key_sets"].append(
+        entry(d, "union")["key_sets"][0]
+    ),
+    "a root as directory key": lambda d: d.update(directory_key=d["roots"][0]),
+    "a root that follows itself": lambda d: d["roots"].append(d["roots"][0]),
+}
+
+
+@pytest.mark.parametrize("what", UNSIGNABLE)
+def test_what_the_core_may_not_sign_is_no_directory(run: Run, what: str) -> None:
+    network = the_good().network
+    raw = resigned(network, UNSIGNABLE[what])
+    with pytest.raises(CertsError):
+        Directory.parse_archived(raw, root=network.root)
+
+    refused = {"bad-directory", "bad-signature", "bad-bundle"}
+    assert run.reason("--history", history(run, raw)) in refused
+
+
+def test_a_signature_by_a_stranger_is_borne_by_no_document(run: Run) -> None:
+    document = json.loads(the_good().network.directory.raw)
+    stranger = DocumentSigner.generate()
+    message = b"sekisho/directory/v1\0" + canonical_json(document["signed"], bytes_max=1 << 20)
+    document["signatures"] += [
+        {"key_id": stranger.public.key_id, "alg": alg, "sig": b64(stranger.sign(alg, message))}
+        for alg in ("Ed25519", "ML-DSA-44")
+    ]
+    raw = canonical_json(document, bytes_max=1 << 20)
+
+    assert run.reason("--history", history(run, raw)) == "bad-directory"
