@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Verify an exported record bundle with this one file: standard library and `cryptography`.
 
-It shares no line with the program that wrote the bundle: each checks the other. Read it downwards.
-docs/reference/bundle.md describes the format, docs/auditing.md what a result proves and what not.
-Nothing is believed because it is in the bundle: trust comes from what is given by hand. Exit code
-0: no fault, and every slot is proved complete (or --allow-unproved); 1: else; 2: wrong usage.
+It shares no line with the program that wrote the bundle, so each checks the other. Nothing is
+believed because it is in the bundle: trust comes from what is given by hand. Read it downwards,
+with docs/auditing.md and docs/reference/bundle.md. Exit codes: 0 proved, 1 not, 2 wrong usage.
 """
 
 import argparse, base64, bisect, functools, hashlib, itertools, json, re, sys, zipfile
@@ -91,7 +90,7 @@ class Note:
     def __init__(self, text):
         parts = NOTE.fullmatch(text)
         need(parts and len(text.encode()) <= 65_536, "bad-note")
-        self.text, self.origin, self.root = parts[1], parts[2], unb64(parts[4], url=False)
+        self.text, self.origin, self.root = parts[1].encode(), parts[2], unb64(parts[4], url=False)
         lines = [line.split(" ") for line in parts[5].split("\n")[:-1]]
         self.lines = [(name, unb64(blob, url=False)) for _, name, blob in lines]
         self.size, longer = int(parts[3]), all(len(raw) > 4 for _, raw in self.lines)
@@ -119,10 +118,11 @@ class Note:
     def verify(self, directory, name, slot, witnesses=()):
         """Return self if both lines of its log stand, and every line of a known witness."""
         origin = f"{directory.network}/{name}/log/{slot}"
-        need(self.signature(self.origin, 2428) and self.origin == origin, "wrong-origin")
-        self.second = self.cosigned(origin, lambda second: directory.keys_at(name, second)[1])
-        key, said = directory.keys_at(name, self.second)[0], self.text.encode()
-        Ed25519PublicKey.from_public_bytes(key).verify(self.signature(origin, 64, key), said)
+        second = int.from_bytes(self.signature(self.origin, 2428)[:8], "big")
+        key, mldsa44, _ = directory.keys_at(name, second)
+        need(self.origin == origin, "wrong-origin")
+        Ed25519PublicKey.from_public_bytes(key).verify(self.signature(origin, 64, key), self.text)
+        self.second = self.cosigned(origin, lambda _: mldsa44)
         try:
             present = {who for who, _ in self.lines}.intersection(witnesses)
             self.cosigned_at = [self.cosigned(who, witnesses[who]) for who in present]
