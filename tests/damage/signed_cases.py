@@ -157,6 +157,12 @@ def bad_manifest(good: Good) -> Files:
     return {**good.files(), "bundle.json": b"{}"}
 
 
+@case_of("the manifest has a member that nobody knows", reason="bad-bundle", slot=None)
+def unknown_member(good: Good) -> Files:
+    files = dict(good.files())
+    return files | {"bundle.json": files["bundle.json"].replace(b'{"begins"', b'{"a":1,"begins"')}
+
+
 @case_of("a slot's description is missing", reason="bad-bundle")
 def no_description(good: Good) -> Files:
     return {name: raw for name, raw in good.files().items() if name != "slots/0.json"}

@@ -104,7 +104,7 @@ def test_it_ends_as_the_program_does(run: Run) -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_stands_twice_in_an_archive_is_refused(run: Run) -> None:
     with zipfile.ZipFile(run.bundle, "a") as archive:
-        archive.writestr("bundle.json", b"{}")
+        archive.writestr("bundle.json", the_good().files()["bundle.json"])
 
     assert run.reason() == "bad-bundle"
 
