@@ -10,7 +10,7 @@ STAMP := .venv/.stamp
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check check-text check-types check-literals bench coverage reference lock wheel
+.PHONY: help setup demo test damage fuzz check check-text check-types check-literals bench coverage reference lock wheel
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,12 @@ demo: $(STAMP) ## see organisations exchange personal information under the real
 
 test: $(STAMP) ## run every test there is
 	$(BIN)/python -m $(TESTS)
+
+damage: $(STAMP) ## make the set of damaged bundles, each named by both verifiers (TO=folder)
+	@$(BIN)/python -m tests.damage $(TO)
+
+fuzz: $(STAMP) ## feed every parser a million inputs under coverage guidance (INPUTS=n SEED=n)
+	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) --seed $(or $(SEED),1)
 
 check: $(STAMP) ## lint, types twice, import contracts, SQL, spelling, dead code, dependencies
 	@$(MAKE) --no-print-directory --output-sync -j 2 check-literals check-types check-text

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, Self
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP256R1,
@@ -33,6 +33,11 @@ BACKDATED: Final = timedelta(minutes=5)
 """Certificates begin a little early, so that a clock slightly behind accepts a fresh one."""
 CERTIFICATE_BYTES_MAX: Final = 8192
 HOSTS_MAX: Final = 32
+_UNREADABLE: Final = (
+    *(ValueError, UnsupportedAlgorithm, x509.InvalidVersion, x509.UnsupportedGeneralNameType),
+    *(x509.ExtensionNotFound, x509.DuplicateExtension),
+)
+"""What reading a certificate's parts raises; they are read when they are asked for."""
 _SERVER_AND_CLIENT: Final = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
@@ -163,7 +168,7 @@ def read_network_certificate(
         _require_self_signed(certificate)
         _require_end_certificate(certificate)
         uris = _alternatives(certificate).get_values_for_type(x509.UniformResourceIdentifier)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise TlsError("certificate-malformed", f"{organisation} {role}") from error
     if uris != [certificate_uri(network, organisation, role)]:
         raise TlsError("certificate-of-another", f"{organisation} {role}")

@@ -1,12 +1,13 @@
 """What may change from one directory to the next (PROTOCOL §1), finding by finding."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from certs.directory import Directory
 from certs.errors import DirectoryError
+from certs.held_peers import HeldPeer
 from certs.organisations import WITHDRAWN, Organisation
 
 
@@ -55,6 +56,8 @@ REFUSED: Final = frozenset(
     }
 )
 """Changes that nobody follows; all others are ordinary life."""
+BREAKS: Final = frozenset({Change.RE_ENROLLED, Change.RETURNED})
+"""Of those the ones that concern a single organisation's keys: see `certs.held_peers`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +82,28 @@ def continuity(previous: Directory, following: Directory) -> list[Finding]:
     return sorted(findings, key=lambda finding: not finding.is_refused)
 
 
-def require_continuity(previous: Directory, following: Directory) -> list[Finding]:
-    """Return the findings if none is refused, else raise `DirectoryError` with the first's slug."""
+def require_continuity(
+    previous: Directory, following: Directory, *, broken: Collection[str] = ()
+) -> list[Finding]:
+    """Return the findings if none is refused, else raise `DirectoryError` with the first's slug.
+
+    `broken` names organisations whose break in the chain of keys the caller deals with itself.
+    """
     findings = continuity(previous, following)
-    if findings and findings[0].is_refused:
-        first = findings[0]
-        raise DirectoryError(first.change.value, first.organisation or "directory")
+    for finding in findings:
+        is_dealt_with = finding.change in BREAKS and finding.organisation in broken
+        if finding.is_refused and not is_dealt_with:
+            raise DirectoryError(finding.change.value, finding.organisation or "directory")
     return findings
+
+
+def broken_chains(previous: Directory, following: Directory) -> dict[str, HeldPeer]:
+    """Return every organisation of both whose keys do not continue those seen before."""
+    both = previous.organisations.keys() & following.organisations.keys()
+    held = (
+        HeldPeer.of(previous.organisations[name], following.organisations[name]) for name in both
+    )
+    return {peer.organisation: peer for peer in held if peer is not None}
 
 
 def _whole(previous: Directory, following: Directory) -> Iterable[Change]:

@@ -3,8 +3,8 @@
 Parsing verifies everything down to the pinned root; what is parsed is looked up in O(1).
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Final, Self
@@ -12,8 +12,10 @@ from typing import Final, Self
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from certs.certificates import TlsCertificate
+from certs.directory_index import DirectoryIndex
 from certs.documents import read_document
 from certs.errors import DirectoryError
+from certs.held_peers import HeldPeer
 from certs.keysets import KeySet, SealingPublicKey
 from certs.log_keys import LogPublicKeys, WitnessPublicKey
 from certs.members import (
@@ -26,7 +28,7 @@ from certs.members import (
     read_text,
 )
 from certs.names import CORE, DIGEST, NAME, SUITES
-from certs.organisations import WITHDRAWN, Body, BodyClass, Organisation, endpoint_address
+from certs.organisations import Body, BodyClass, Organisation
 from certs.roots import ROOTS_MAX, DirectoryKey, Root, read_roots
 
 __all__ = ["Body", "BodyClass", "Directory", "Organisation", "Root"]
@@ -78,10 +80,7 @@ class Directory:
     raw: bytes = field(repr=False)
     digest: str
     """Hex SHA-256 of canonical `signed`."""
-    _bodies: Mapping[str, tuple[Organisation, Body]] = field(repr=False, compare=False)
-    _certificates: Mapping[str, Organisation] = field(repr=False, compare=False)
-    _pinned: Mapping[str, tuple[TlsCertificate, ...]] = field(repr=False, compare=False)
-    _sealing: Mapping[tuple[str, str], SealingPublicKey] = field(repr=False, compare=False)
+    _index: DirectoryIndex = field(repr=False, compare=False)
 
     @classmethod
     def parse(
@@ -134,7 +133,6 @@ class Directory:
         issued, expires = _read_validity(members, newest, directory_key)
         version, digest = _read_allow_list(members["allow_list"])
         organisations = _read_organisations(members, network, previous)
-        moment = issued if at is None else at
         return cls(
             network=network,
             version=read_integer(members, "version", low=1, high=VERSION_MAX),
@@ -149,16 +147,36 @@ class Directory:
             directory_key=directory_key,
             raw=raw,
             digest=document.digest,
-            _bodies=MappingProxyType(_index_bodies(organisations.values())),
-            _certificates=MappingProxyType(_index_certificates(organisations.values(), moment)),
-            _pinned=MappingProxyType({o.name: _pinned(o, moment) for o in organisations.values()}),
-            _sealing=MappingProxyType(_index_sealing(organisations.values())),
+            _index=DirectoryIndex.of(organisations, issued if at is None else at),
         )
 
     def require_fresh(self, now: datetime) -> None:
         """Return quietly until `expires`; afterwards raise: no new exchange."""
         if now >= self.expires:
             raise DirectoryError("directory-expired", f"version {self.version}")
+
+    def at(self, moment: datetime) -> Self:
+        """Return this version with its look-ups as of that moment."""
+        return replace(self, _index=DirectoryIndex.of(self.organisations, moment))
+
+    def is_turning(self, moment: datetime) -> bool:
+        """Tell whether a key set has begun, or something pinned ended, since the last look."""
+        turns_at = self._index.turns_at
+        return turns_at is not None and turns_at <= moment
+
+    def holding(self, held: Mapping[str, HeldPeer], moment: datetime) -> Self:
+        """Return this version with some peers under the keys they had before; see `HeldPeer`."""
+        if not held:
+            return self
+        organisations = {
+            name: held[name].shown_in(organisation) if name in held else organisation
+            for name, organisation in self.organisations.items()
+        }
+        return replace(
+            self,
+            organisations=MappingProxyType(organisations),
+            _index=DirectoryIndex.of(organisations, moment),
+        )
 
     def organisation(self, name: str) -> Organisation:
         """Return the organisation of that name, or raise `DirectoryError`."""
@@ -184,23 +202,23 @@ class Directory:
         that have not withdrawn.
         """
         try:
-            return self._certificates[sha256]
+            return self._index.certificates[sha256]
         except KeyError:
             raise DirectoryError("unknown-certificate", "directory") from None
 
     def certificates(self, name: str) -> tuple[TlsCertificate, ...]:
         """Return an organisation's pinned certificates: the only anchors of its TLS context."""
         self.organisation(name)
-        return self._pinned[name]
+        return self._index.pinned[name]
 
     def all_certificates(self) -> tuple[TlsCertificate, ...]:
         """Return everybody's pinned certificates: the anchors of the network listener."""
-        return tuple(c for certificates in self._pinned.values() for c in certificates)
+        return tuple(c for certificates in self._index.pinned.values() for c in certificates)
 
     def body(self, body_code: str) -> tuple[Organisation, Body]:
         """Return a body and the organisation it belongs to, or raise `DirectoryError`."""
         try:
-            return self._bodies[body_code]
+            return self._index.bodies[body_code]
         except KeyError:
             raise DirectoryError("unknown-body", "directory") from None
 
@@ -229,16 +247,24 @@ class Directory:
     ) -> SealingPublicKey:
         """Return an organisation's sealing key by its id (= `reply_key`), or raise.
 
-        With `at` also the key's window is asked: `sealing-key-not-valid`. A key below the
+        With `at` the key set in force then must list it, and the key's own window hold it:
+        `sealing-key-revoked`, `sealing-key-not-valid`. A key below the
         directory's minimum suite is never returned: `suite-below-minimum`.
         """
-        key = self._sealing.get((name, key_id))
+        key = self._index.sealing.get((name, key_id))
         if key is None:
             raise DirectoryError("unknown-sealing-key", "directory")
         if SUITES.index(key.suite) < self.suite_rank:
             raise DirectoryError("suite-below-minimum", "sealing key")
-        if at is not None and not key.holds_at(at):
+        if at is None:
+            return key
+        # Who named it may follow a clock that is a little ahead of ours.
+        soon = at + CLOCK_LEEWAY
+        if not (key.holds_at(at) or key.holds_at(soon)):
             raise DirectoryError("sealing-key-not-valid", "sealing key")
+        sets = (self.key_set_at(name, at), self.organisation(name).key_set_begun(soon))
+        if all(listed.key_id != key_id for key_set in sets for listed in key_set.sealing):
+            raise DirectoryError("sealing-key-revoked", "sealing key")
         return key
 
     def current_sealing_key(self, name: str, at: datetime) -> SealingPublicKey:
@@ -317,79 +343,4 @@ def _read_organisations(
     for organisation in organisations.values():
         if not organisations.keys() >= set(organisation.witnesses):
             raise DirectoryError("witness", f"{organisation.name}: a witness is not listed")
-    _require_distinct(organisations.values())
     return organisations
-
-
-def _require_distinct(organisations: Iterable[Organisation]) -> None:
-    # What one organisation lists, no other may: a shared key or address is two in one.
-    owners: dict[tuple[str, object], str] = {}
-    for organisation in organisations:
-        for kind, mark in _marks(organisation):
-            if owners.setdefault((kind, mark), organisation.name) != organisation.name:
-                raise DirectoryError(f"duplicate-{kind}", organisation.name)
-
-
-def _marks(organisation: Organisation) -> Iterable[tuple[str, object]]:
-    if organisation.status != WITHDRAWN:
-        for url in organisation.endpoints.values():
-            yield "endpoint", endpoint_address(url)
-    for key_set in organisation.key_sets:
-        for certificate in key_set.tls:
-            yield "certificate", certificate.sha256
-        for sealing in key_set.sealing:
-            yield "key", sealing.key_id
-        yield "key", key_set.log.ed25519
-        yield "key", key_set.log.mldsa44
-        yield "key", key_set.witness.mldsa44
-        yield "key", key_set.organisation_key.ed25519
-        yield "key", key_set.organisation_key.mldsa44
-
-
-def _index_bodies(
-    organisations: Iterable[Organisation],
-) -> dict[str, tuple[Organisation, Body]]:
-    index: dict[str, tuple[Organisation, Body]] = {}
-    for organisation in organisations:
-        for body in organisation.bodies:
-            if body.body_code in index:
-                raise DirectoryError("duplicate-body", body.body_code)
-            index[body.body_code] = (organisation, body)
-    for _, body in index.values():
-        if body.delegated_by is None:
-            continue
-        delegator = index.get(body.delegated_by)
-        if delegator is None or delegator[1].delegated_by is not None:
-            raise DirectoryError("delegation", f"{body.body_code}: no such delegator, or a chain")
-    return index
-
-
-def _pinned(organisation: Organisation, moment: datetime) -> tuple[TlsCertificate, ...]:
-    certificates = {
-        certificate.sha256: certificate
-        for key_set in organisation.key_sets_from(moment)
-        for certificate in key_set.tls
-        if moment < certificate.not_after
-    }
-    return tuple(certificates.values())
-
-
-def _index_certificates(
-    organisations: Iterable[Organisation], moment: datetime
-) -> dict[str, Organisation]:
-    return {
-        certificate.sha256: organisation
-        for organisation in organisations
-        for certificate in _pinned(organisation, moment)
-    }
-
-
-def _index_sealing(
-    organisations: Iterable[Organisation],
-) -> dict[tuple[str, str], SealingPublicKey]:
-    return {
-        (organisation.name, key.key_id): key
-        for organisation in organisations
-        for key_set in organisation.key_sets
-        for key in key_set.sealing
-    }

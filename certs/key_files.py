@@ -51,7 +51,7 @@ def write_file(path: Path, content: bytes, *, mode: int = PUBLIC_FILE_MODE) -> N
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -125,7 +125,8 @@ def _load(path: Path) -> PrivateKeyTypes:
         raise KeyMaterialError("key-malformed", path.name) from error
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Make what was renamed, made or removed in a directory durable."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

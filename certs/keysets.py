@@ -206,6 +206,11 @@ class KeySet:
             signers.append(previous_signer)
         return sign_document(self.to_signed(), signers)
 
+    @property
+    def newest_sealing(self) -> SealingPublicKey:
+        """The sealing key begun last: the one others seal to."""
+        return max(self.sealing, key=lambda key: (key.not_before, key.key_id))
+
     def holds_at(self, moment: datetime) -> bool:
         """Tell whether the set is within its own window at that moment."""
         return self.not_before <= moment < self.not_after

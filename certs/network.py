@@ -45,8 +45,10 @@ from certs.own_keys import (
     ORGANISATION_KEY,
     certificate_files,
     store_key_set,
-    store_log_keys,
+    store_log_key,
+    store_network_certificate,
     store_sealing_key,
+    store_witness_key,
 )
 from certs.publish import allow_list_reference, sign_allow_list, store_published
 from certs.roots import DIRECTORY_KEY_DAYS_MAX, DirectoryKey, Root
@@ -136,16 +138,19 @@ def enrol_organisation(
     return entry
 
 
-def make_permit_key(keys: Path, *, now: datetime) -> PermitPublicKey:
+def make_permit_key(
+    keys: Path, *, now: datetime, begins: datetime | None = None
+) -> PermitPublicKey:
     """Store a new permit key (ES256) of the core and return its public half.
 
-    Its `kid` is the beginning of the SHA-256 of the uncompressed point.
+    It signs from `begins` on, by default at once. Its `kid` is the beginning of the SHA-256 of
+    the uncompressed point.
     """
     key = generate_private_key(SECP256R1())
     public = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     kid = hashlib.sha256(public).hexdigest()[:KID_DIGITS]
     write_private(keys / "permit" / f"{kid}.key.pem", private_pem(key))
-    begins = now - BACKDATED
+    begins = begins or now - BACKDATED
     return PermitPublicKey(
         kid=kid,
         public=public,
@@ -154,16 +159,18 @@ def make_permit_key(keys: Path, *, now: datetime) -> PermitPublicKey:
     )
 
 
-def make_sealing_key(keys: Path, *, now: datetime, days: int = KEY_SET_DAYS) -> SealingPublicKey:
-    """Store a new sealing key and return its public half."""
+def make_sealing_key(
+    keys: Path, *, now: datetime, begins: datetime | None = None
+) -> SealingPublicKey:
+    """Store a new sealing key, good from `begins` on or at once, and return its public half."""
     private = SealingPrivateKey.generate()
     store_sealing_key(keys, private)
-    begins = now - BACKDATED
+    begins = begins or now - BACKDATED
     public = SealingPublicKey(
         suite=SUITE,
         public=private.public,
         not_before=begins,
-        not_after=begins + timedelta(days=days),
+        not_after=begins + timedelta(days=KEY_SET_DAYS),
     )
     if public.key_id != private.key_id:
         raise KeyMaterialError("key-of-another", "sealing key: two ids for one key")
@@ -225,7 +232,9 @@ def _make_key_set(
         WitnessKey.generate(),
     )
     write_pair(own / ORGANISATION_KEY, organisation_key.to_bytes())
-    store_log_keys(keys, log, witness)
+    make_private_directory(keys)
+    store_log_key(keys, log)
+    store_witness_key(keys, witness)
     issued = issue_network_certificate(
         network=network,
         organisation=organisation.name,
@@ -233,7 +242,7 @@ def _make_key_set(
         hosts=organisation.certificate_hosts,
         now=now,
     )
-    certificate_files(keys, "network").store(issued.certificate, issued.key)
+    store_network_certificate(keys, issued)
     certificate = read_network_certificate(
         issued.certificate.public_bytes(Encoding.DER),
         network=network,

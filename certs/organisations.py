@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 
 from certs.errors import DirectoryError
 from certs.keysets import KEY_SET_DAYS_MAX, KEY_SETS_MAX, KeySet, read_chain, read_window
+from certs.log_keys import LogPublicKeys
 from certs.members import (
     read_bytes,
     read_day,
@@ -31,6 +32,8 @@ SLOTS_MAX: Final = 1024
 BODIES_MAX: Final = 256
 CLASSES_MAX: Final = 256
 WITNESSES_MAX: Final = 16
+LATE_MAX: Final = timedelta(minutes=2)
+"""How long after a log key was replaced a checkpoint signed by it before may arrive."""
 PERMIT_KEYS_MAX: Final = 16
 P256_POINT_BYTES: Final = 65
 _KID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -269,6 +272,24 @@ class Organisation:
                     raise DirectoryError("key-set-expired", self.name)
                 return key_set
         raise DirectoryError("key-set-not-yet-valid", self.name)
+
+    def key_set_begun(self, moment: datetime) -> KeySet:
+        """Return the newest key set begun by that moment, expired or not; else the first."""
+        begun = [key_set for key_set in self.key_sets if key_set.not_before <= moment]
+        return begun[-1] if begun else self.key_sets[0]
+
+    def live_log_keys(self, signed_at: datetime, now: datetime) -> LogPublicKeys:
+        """Return the keys that a checkpoint shown now, which says when it was signed, verifies by.
+
+        A log can sign its committed roots again at any time, so nothing shown now needs a key that
+        was replaced, but for what was on its way just then: whoever holds an old key, or stole one
+        that was revoked, cannot use it by dating back. Raises `DirectoryError`.
+        """
+        signed_under, present = self.key_set_at(signed_at), self.key_set_at(now)
+        is_before = signed_under.version < present.version and signed_under.log != present.log
+        if is_before and now >= present.not_before + LATE_MAX:
+            raise DirectoryError("log-key-retired", self.name)
+        return signed_under.log
 
     def key_sets_from(self, moment: datetime) -> tuple[KeySet, ...]:
         """Return the set in force and those announced for later; none if withdrawn.

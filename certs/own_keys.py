@@ -4,20 +4,23 @@
     keys/                 what the running gateway reads, and nothing above it
       root.json           the pinned root          directory.json, allow-list.json  first copies
       key-sets/00001.json …                        the signed public halves, whole and in order
-      log/  witness/  sealing/<key id>.key         private halves
-      tls/network.*  backoffice*.*  staff*.*       PEM: certificates, keys, CAs
+      log/<id>/  witness/<id>/  sealing/<id>.key   private halves, old and new side by side
+      tls/network-<id>.*                           TLS between parties, likewise
+      tls/backoffice*.*  staff*.*                  PEM: certificates, keys, CAs
       permit/<kid>.key.pem                         the core's alone
       directory-key/                               the core's alone: signs directory and allow list
 
-Directories have mode 0700, private files 0600; a private half that does not belong to the
-published one is refused at load.
+Directories have mode 0700, private files 0600. A private half lies under the id of its public
+one, so that the next keys can lie ready beside those in use; one that does not belong to its id,
+and a newest key set without its private halves, are refused at load.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -39,7 +42,7 @@ from certs.key_files import (
     write_private,
 )
 from certs.keysets import KEY_SET_TYPE, KeySet, read_chain
-from certs.log_keys import LogSigner, WitnessKey
+from certs.log_keys import LogPublicKeys, LogSigner, WitnessKey, WitnessPublicKey
 from certs.organisations import PermitPublicKey
 from certs.roots import Root
 from certs.sealing import SealingPrivateKey
@@ -50,6 +53,13 @@ KEYS: Final = "keys"
 ORGANISATION_KEY: Final = "organisation-key"
 DIRECTORY_KEY: Final = "directory-key"
 KEY_SETS: Final = "key-sets"
+LOG: Final = "log"
+WITNESS: Final = "witness"
+NETWORK_FILES: Final = "network-"
+ID_DIGITS: Final = 16
+_CERTIFICATE: Final = ".cert.pem"
+_Public = TypeVar("_Public")
+_Private = TypeVar("_Private")
 LISTENERS: Final = ("backoffice", "staff")
 """Listeners with a CA of their own."""
 PUBLIC_DOCUMENT_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -94,8 +104,10 @@ class PrivateKeySet:
     organisation: str
     root: Root
     key_sets: tuple[KeySet, ...]
-    log: LogSigner
-    witness: WitnessKey
+    logs: Mapping[LogPublicKeys, LogSigner] = field(repr=False)
+    witnesses: Mapping[WitnessPublicKey, WitnessKey] = field(repr=False)
+    certificates: Mapping[str, CertificateFiles] = field(repr=False)
+    """Hex SHA-256 → where certificate and key lie."""
     sealing: Mapping[str, SealingPrivateKey] = field(repr=False)
     """Key id → private half, retired ones included until they are destroyed."""
     permit_keys: Mapping[str, PermitKey] = field(repr=False)
@@ -115,8 +127,9 @@ class PrivateKeySet:
             organisation=newest.organisation,
             root=root,
             key_sets=key_sets,
-            log=LogSigner.from_bytes(read_pair(directory / "log")),
-            witness=WitnessKey.from_bytes(read_mldsa44(directory / "witness")),
+            logs={key.public: key for key in _read_logs(directory)},
+            witnesses={key.public: key for key in _read_witnesses(directory)},
+            certificates=dict(_read_certificates(directory)),
             sealing={path.stem: _read_sealing(path) for path in _files(directory, "sealing")},
             permit_keys={
                 kid: PermitKey(kid=kid, key=read_p256(path))
@@ -133,9 +146,34 @@ class PrivateKeySet:
         return self.key_sets[-1]
 
     @property
+    def log(self) -> LogSigner:
+        """The log key of the newest key set."""
+        return self.log_of(self.key_set)
+
+    @property
+    def witness(self) -> WitnessKey:
+        """The witness key of the newest key set."""
+        return self.witness_of(self.key_set)
+
+    @property
     def network_certificate(self) -> CertificateFiles:
-        """Certificate and key of the network listener, for both directions."""
-        return certificate_files(self.directory, "network")
+        """TLS certificate and key of the newest key set, for both directions."""
+        return self.certificate_of(self.key_set)
+
+    def log_of(self, key_set: KeySet) -> LogSigner:
+        """Return the private half of a key set's log key, or raise `KeyMaterialError`."""
+        return _held(self.logs, key_set.log, "log key")
+
+    def witness_of(self, key_set: KeySet) -> WitnessKey:
+        """Return the private half of a key set's witness key, or raise `KeyMaterialError`."""
+        return _held(self.witnesses, key_set.witness, "witness key")
+
+    def certificate_of(self, key_set: KeySet) -> CertificateFiles:
+        """Return the first certificate of a key set whose private half lies here, or raise."""
+        for certificate in key_set.tls:
+            if certificate.sha256 in self.certificates:
+                return self.certificates[certificate.sha256]
+        raise KeyMaterialError("key-of-another", "network certificate: not in the key set")
 
     def listener_certificate(self, listener: str) -> CertificateFiles:
         """Server certificate and key of the back-office or staff listener."""
@@ -153,20 +191,19 @@ class PrivateKeySet:
         return self.permit_keys[max(valid, key=lambda key: (key.not_before, key.kid)).kid]
 
     def _require_belonging(self) -> None:
-        key_set = self.key_set
-        if self.log.public != key_set.log or self.witness.public != key_set.witness:
-            raise KeyMaterialError("key-of-another", "log or witness key: not in the key set")
-        if missing := {key.key_id for key in key_set.sealing} - self.sealing.keys():
-            raise KeyMaterialError("key-file-unreadable", f"sealing key {min(missing)[:16]}")
-        certificate = self.network_certificate.load().certificate
-        if certificate.fingerprint(hashes.SHA256()).hex() not in {c.sha256 for c in key_set.tls}:
-            raise KeyMaterialError("key-of-another", "network certificate: not in the key set")
+        self.log_of(self.key_set)
+        self.witness_of(self.key_set)
+        self.network_certificate.load()
+        # Those before it are destroyed when nothing that is sealed to them can come any more.
+        newest = self.key_set.newest_sealing
+        if newest.key_id not in self.sealing:
+            raise KeyMaterialError("key-file-unreadable", f"sealing key {newest.key_id[:16]}")
 
 
 def certificate_files(directory: Path, name: str) -> CertificateFiles:
     """Return where certificate and key of that name lie under a `keys` directory."""
     return CertificateFiles(
-        certificate=directory / "tls" / f"{name}.cert.pem",
+        certificate=directory / "tls" / f"{name}{_CERTIFICATE}",
         key=directory / "tls" / f"{name}.key.pem",
     )
 
@@ -223,11 +260,30 @@ def read_certificate(path: Path) -> x509.Certificate:
         raise KeyMaterialError("key-malformed", path.name) from error
 
 
-def store_log_keys(directory: Path, log: LogSigner, witness: WitnessKey) -> None:
-    """Write the private halves that sign records."""
-    make_private_directory(directory)
-    write_pair(directory / "log", log.to_bytes())
-    write_mldsa44(directory / "witness", witness.to_bytes())
+def log_key_place(directory: Path, public: LogPublicKeys) -> Path:
+    """Return the folder of a log key's private half."""
+    return directory / LOG / _id_of(public.ed25519 + public.mldsa44)
+
+
+def witness_key_place(directory: Path, public: WitnessPublicKey) -> Path:
+    """Return the folder of a witness key's private half."""
+    return directory / WITNESS / _id_of(public.mldsa44)
+
+
+def store_log_key(directory: Path, key: LogSigner) -> None:
+    """Write the private half that signs records."""
+    write_pair(log_key_place(directory, key.public), key.to_bytes())
+
+
+def store_witness_key(directory: Path, key: WitnessKey) -> None:
+    """Write the private half that cosigns for others."""
+    write_mldsa44(witness_key_place(directory, key.public), key.to_bytes())
+
+
+def store_network_certificate(directory: Path, issued: IssuedCertificate) -> None:
+    """Write a certificate for TLS between parties, and its key."""
+    name = NETWORK_FILES + _fingerprint(issued.certificate)[:ID_DIGITS]
+    certificate_files(directory, name).store(issued.certificate, issued.key)
 
 
 def store_sealing_key(directory: Path, key: SealingPrivateKey) -> None:
@@ -240,6 +296,46 @@ def store_key_set(directory: Path, raw: bytes, *, version: int) -> None:
     """Write a signed key set beside those before it."""
     place = make_private_directory(directory / KEY_SETS)
     write_file(place / f"{version:05d}.json", raw)
+
+
+def _held(halves: Mapping[_Public, _Private], public: _Public, what: str) -> _Private:
+    try:
+        return halves[public]
+    except KeyError:
+        raise KeyMaterialError("key-of-another", f"{what}: not in the key set") from None
+
+
+def _read_logs(directory: Path) -> Iterator[LogSigner]:
+    for place in _files(directory, LOG):
+        key = LogSigner.from_bytes(read_pair(place))
+        if log_key_place(directory, key.public) != place:
+            raise KeyMaterialError("key-of-another", f"log key {place.name}")
+        yield key
+
+
+def _read_witnesses(directory: Path) -> Iterator[WitnessKey]:
+    for place in _files(directory, WITNESS):
+        key = WitnessKey.from_bytes(read_mldsa44(place))
+        if witness_key_place(directory, key.public) != place:
+            raise KeyMaterialError("key-of-another", f"witness key {place.name}")
+        yield key
+
+
+def _read_certificates(directory: Path) -> Iterator[tuple[str, CertificateFiles]]:
+    for path in _files(directory, "tls"):
+        if path.name.startswith(NETWORK_FILES) and path.name.endswith(_CERTIFICATE):
+            files = certificate_files(directory, path.name.removesuffix(_CERTIFICATE))
+            # Without its key it is one whose private half was destroyed.
+            if files.key.exists():
+                yield _fingerprint(files.load().certificate), files
+
+
+def _fingerprint(certificate: x509.Certificate) -> str:
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def _id_of(public: bytes) -> str:
+    return hashlib.sha256(public).hexdigest()[:ID_DIGITS]
 
 
 def _read_sealing(path: Path) -> SealingPrivateKey:

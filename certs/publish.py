@@ -31,8 +31,9 @@ from certs.documents import (
 )
 from certs.errors import DirectoryError
 from certs.key_files import make_private_directory, write_file
+from certs.keysets import KEY_SET_TYPE
 from certs.names import CORE
-from certs.organisations import PermitPublicKey
+from certs.organisations import ENROLLED, PermitPublicKey
 from certs.own_keys import KEYS, load_directory_key, read_public, read_root
 from codes.canonical import instant, parse_canonical
 from codes.errors import CodesError
@@ -60,6 +61,12 @@ class DirectoryChanges:
     """The `signed` body of a new allow list; a version it does not state is counted up."""
     key_sets: tuple[bytes, ...] = ()
     """Signed key sets, each appended to its own organisation's chain."""
+    re_enrolled: tuple[bytes, ...] = ()
+    """First key sets that begin their organisation's chain anew: nobody before vouches for them.
+
+    Whoever publishes one has compared its digest with the organisation; every gateway holds the
+    peer on its old keys until its own operator has done the same, or a day has passed.
+    """
     endpoints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Organisation → endpoint name → URL."""
     witnesses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -68,6 +75,8 @@ class DirectoryChanges:
     withdrawn: tuple[str, ...] = ()
     permit_keys: tuple[PermitPublicKey, ...] = ()
     """Further permit keys of the core; expired ones are dropped."""
+    permit_keys_revoked: bool = False
+    """Drop the permit keys there are, also those that have not expired."""
     minimum_suite: str | None = None
     root: bytes | None = None
     """A new root, signed by the one before."""
@@ -106,7 +115,7 @@ def publish_directory(
             previous, changes, allow_list=allow_list, signer=signer, now=now, validity=validity
         )
         following = Directory.parse_archived(raw, root=read_root(keys / "root.json"))
-        require_continuity(previous, following)
+        require_continuity(previous, following, broken=_re_enrolled(changes))
         store_published(keys, following, allow_list)
     return following
 
@@ -234,11 +243,13 @@ def _change_organisations(
     entries: dict[str, dict[str, object]] = {entry["name"]: dict(entry) for entry in listed}
     for raw in changes.key_sets:
         value = _parsed(raw)
-        name = str(read_parsed(value, type_="key-set").signed.get("organisation"))
-        entry = _entry(entries, name)
+        entry = _entry(entries, _owner(value))
         chain = entry["key_sets"]
         assert isinstance(chain, list)  # a verified directory has them
         entry["key_sets"] = [*chain, value]
+    for raw in changes.re_enrolled:
+        value = _parsed(raw)
+        _entry(entries, _owner(value)).update(key_sets=[value], status=ENROLLED)
     for name, endpoints in changes.endpoints.items():
         _entry(entries, name)["endpoints"] = dict(endpoints)
     for name, witnesses in changes.witnesses.items():
@@ -246,8 +257,19 @@ def _change_organisations(
     for name in changes.withdrawn:
         _entry(entries, name)["status"] = "withdrawn"
     if changes.permit_keys:
-        _add_permit_keys(_entry(entries, CORE), changes.permit_keys, now)
+        core = _entry(entries, CORE)
+        if changes.permit_keys_revoked:
+            del core["permit_keys"]
+        _add_permit_keys(core, changes.permit_keys, now)
     signed["organisations"] = [*entries.values(), *map(dict, changes.organisations)]
+
+
+def _re_enrolled(changes: DirectoryChanges) -> frozenset[str]:
+    return frozenset(_owner(_parsed(raw)) for raw in changes.re_enrolled)
+
+
+def _owner(key_set: object) -> str:
+    return str(read_parsed(key_set, type_=KEY_SET_TYPE).signed.get("organisation"))
 
 
 def _add_permit_keys(

@@ -5,8 +5,10 @@ it (`DirectoryChanges.key_sets`); the core cannot make one. Everything renewed k
 predecessor alive for as long as others may still need it.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,8 @@ from certs.documents import DocumentSigner
 from certs.errors import KeyMaterialError
 from certs.key_files import read_pair, write_file, write_pair
 from certs.keysets import SealingPublicKey
+from certs.log_keys import LogPublicKeys, LogSigner, WitnessKey, WitnessPublicKey
+from certs.names import CORE
 from certs.network import KEY_SET_DAYS, ROOT_DAYS, make_permit_key, make_sealing_key
 from certs.network import new_directory_key as sign_directory_key
 from certs.own_keys import (
@@ -31,44 +35,72 @@ from certs.own_keys import (
     KEYS,
     ORGANISATION_KEY,
     PrivateKeySet,
-    certificate_files,
     load_organisation_key,
-    read_certificate,
     store_key_set,
+    store_log_key,
+    store_network_certificate,
+    store_witness_key,
 )
 from certs.publish import DirectoryChanges, core_keys, publish_directory, read_directory
 from certs.roots import Root
 
 SEALING_KEY_KEPT: Final = timedelta(days=30)
 """How long a sealing key stays listed after its successor came (PROTOCOL §1)."""
-NEXT_CERTIFICATE: Final = "network-next"
 _NEXT: Final = "-next"
 """A new private half is on disk under this name before anything public names it."""
 
 
+class KeyKind(StrEnum):
+    """What a new key set renews; the organisation key is asked for by itself."""
+
+    TLS = "tls"
+    SEALING = "sealing"
+    LOG = "log"
+    WITNESS = "witness"
+
+
+USUAL: Final = frozenset({KeyKind.TLS, KeyKind.SEALING})
+"""What runs out by itself; log and witness keys are renewed when somebody says so."""
+
+
 def renew_key_set(
-    own_directory: Path, *, now: datetime, new_organisation_key: bool = False
+    own_directory: Path,
+    *,
+    now: datetime,
+    begins: datetime | None = None,
+    kinds: Collection[KeyKind] = USUAL,
+    revoke: bool = False,
+    new_organisation_key: bool = False,
 ) -> bytes:
     """Make, sign and store an organisation's next key set; return its document for the core.
 
-    It brings a new TLS certificate, stored beside the one in use (`take_up_certificate`), and a
-    new sealing key; the ones before stay listed. Log and witness keys stay the same.
+    It takes the place of the one before at `begins`, which lies so far ahead that everybody has
+    the directory by then; without it, or to `revoke`, a little before `now`. TLS and sealing keys
+    that are replaced stay listed, unless they are revoked. The running gateway takes the new
+    private halves up by itself when the directory lists the set. Raises `KeyMaterialError`:
+    `core-certificate` to revoke the core's TLS certificate at once.
     """
     keys = own_directory / KEYS
     own = PrivateKeySet.load(keys)
     before = own.key_set
+    if revoke and KeyKind.TLS in kinds and own.organisation == CORE:
+        # Everybody fetches the directory by it: what is new must be known before the old one goes.
+        raise KeyMaterialError("core-certificate", "renew it twice, the second time when it began")
     signer = load_organisation_key(own_directory)
     following_signer = DocumentSigner.generate() if new_organisation_key else signer
-    current = own.network_certificate.load().certificate
-    begins = max(now - BACKDATED, before.not_before)
+    if revoke or begins is None:
+        begins = now - BACKDATED
+    begins = max(begins, before.not_before)
     following = replace(
         before,
         version=before.version + 1,
         previous=before.digest,
         not_before=begins,
         not_after=begins + timedelta(days=KEY_SET_DAYS),
-        tls=(_next_certificate(own, current, now), _read(own, current)),
-        sealing=(make_sealing_key(keys, now=now), *_kept(before.sealing, now)),
+        tls=_tls(own, kinds, now, revoke=revoke),
+        sealing=_sealing(own, kinds, now, begins, revoke=revoke),
+        log=_new_log(keys) if KeyKind.LOG in kinds else before.log,
+        witness=_new_witness(keys) if KeyKind.WITNESS in kinds else before.witness,
         organisation_key=following_signer.public,
     )
     document = following.sign(following_signer, previous_signer=signer)
@@ -80,17 +112,16 @@ def renew_key_set(
     return document
 
 
-def take_up_certificate(own_directory: Path) -> None:
-    """Make the renewed TLS certificate the one in use, once the directory lists it everywhere."""
-    keys = own_directory / KEYS
-    following = certificate_files(keys, NEXT_CERTIFICATE).load()
-    certificate_files(keys, "network").store(following.certificate, following.key)
+def renew_permit_key(
+    network_dir: Path, *, now: datetime, begins: datetime | None = None, revoke: bool = False
+) -> Directory:
+    """Give the core a further permit key, that signs from `begins` on, and publish it.
 
-
-def renew_permit_key(network_dir: Path, *, now: datetime) -> Directory:
-    """Give the core a further permit key and publish it; older ones stay while they last."""
-    added = make_permit_key(core_keys(network_dir), now=now)
-    return publish_directory(network_dir, changes=DirectoryChanges(permit_keys=(added,)), now=now)
+    Older ones stay while they last; to `revoke` them the new one begins at once and alone.
+    """
+    added = make_permit_key(core_keys(network_dir), now=now, begins=None if revoke else begins)
+    changes = DirectoryChanges(permit_keys=(added,), permit_keys_revoked=revoke)
+    return publish_directory(network_dir, changes=changes, now=now)
 
 
 def renew_directory_key(network_dir: Path, *, now: datetime) -> Directory:
@@ -147,29 +178,56 @@ def renew_root(network_dir: Path, *, now: datetime) -> Directory:
     return directory
 
 
-def _next_certificate(
-    own: PrivateKeySet, current: x509.Certificate, now: datetime
-) -> TlsCertificate:
-    role = own.key_set.tls[0].role
+def _tls(
+    own: PrivateKeySet, kinds: Collection[KeyKind], now: datetime, *, revoke: bool
+) -> tuple[TlsCertificate, ...]:
+    listed = own.key_set.tls
+    living = tuple(certificate for certificate in listed if now < certificate.not_after)
+    if KeyKind.TLS not in kinds:
+        return living
     issued = issue_network_certificate(
         network=own.network,
         organisation=own.organisation,
-        role=role,
-        hosts=_hosts(current),
+        role=listed[0].role,
+        hosts=_hosts(own.network_certificate.load().certificate),
         now=now,
     )
-    files = certificate_files(own.directory, NEXT_CERTIFICATE)
-    files.store(issued.certificate, issued.key)
-    return _read(own, read_certificate(files.certificate))
-
-
-def _read(own: PrivateKeySet, certificate: x509.Certificate) -> TlsCertificate:
-    return read_network_certificate(
-        certificate.public_bytes(Encoding.DER),
+    store_network_certificate(own.directory, issued)
+    following = read_network_certificate(
+        issued.certificate.public_bytes(Encoding.DER),
         network=own.network,
         organisation=own.organisation,
-        role=own.key_set.tls[0].role,
+        role=listed[0].role,
     )
+    # The first is the one that is shown; the one in use until then is still believed.
+    return (following,) if revoke else (following, *living[:1])
+
+
+def _sealing(
+    own: PrivateKeySet,
+    kinds: Collection[KeyKind],
+    now: datetime,
+    begins: datetime,
+    *,
+    revoke: bool,
+) -> tuple[SealingPublicKey, ...]:
+    listed = own.key_set.sealing
+    if KeyKind.SEALING not in kinds:
+        return tuple(key for key in listed if now < key.not_after)
+    following = make_sealing_key(own.directory, now=now, begins=begins)
+    return (following,) if revoke else (following, *_kept(listed, max(now, begins)))
+
+
+def _new_log(keys: Path) -> LogPublicKeys:
+    key = LogSigner.generate()
+    store_log_key(keys, key)
+    return key.public
+
+
+def _new_witness(keys: Path) -> WitnessPublicKey:
+    key = WitnessKey.generate()
+    store_witness_key(keys, key)
+    return key.public
 
 
 def _hosts(certificate: x509.Certificate) -> list[str]:

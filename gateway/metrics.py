@@ -163,11 +163,22 @@ DIRECTORY_EXPIRES: Final = Gauge(
     "When the directory in use runs out.",
     multiprocess_mode="livemin",
 )
+DIRECTORIES_REFUSED: Final = Counter(
+    "sekisho_directories_refused", "Directories the core served that nobody may follow.", ["reason"]
+)
+PEERS_UNCONFIRMED: Final = Gauge(
+    "sekisho_peers_unconfirmed",
+    "Peers whose new keys nobody has confirmed; they stay on their old ones.",
+    multiprocess_mode="livemax",
+)
 KEY_EXPIRES: Final = Gauge(
     "sekisho_key_expires_timestamp_seconds",
     "When a key or certificate of ours runs out.",
     ["what"],
     multiprocess_mode="livemin",
+)
+KEYS_DESTROYED: Final = Counter(
+    "sekisho_keys_destroyed", "Private halves destroyed after they were replaced.", ["what"]
 )
 CRYPTO_SECONDS: Final = Counter(
     "sekisho_crypto_thread_seconds",

@@ -6,6 +6,7 @@ the file is (SEKISHO_CONFIG), so that what runs can be read in one place.
 
 import os
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -38,6 +39,12 @@ class NetworkSettings(Section, frozen=True, kw_only=True):
     core_url: str | None = None
     directory_poll_s: Seconds = 60.0
     directory_valid_h: Annotated[int, msgspec.Meta(ge=1, le=168)] = 24
+    re_enrolment_delay_h: Annotated[int, msgspec.Meta(ge=1, le=720)] = 24
+
+    @property
+    def delay(self) -> timedelta:
+        """How long a peer whose keys changed is held when nobody confirms it."""
+        return timedelta(hours=self.re_enrolment_delay_h)
 
 
 class DatabaseSettings(Section, frozen=True, kw_only=True):

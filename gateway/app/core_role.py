@@ -23,6 +23,8 @@ from gateway.flows.peer_slots import TURN_S
 from gateway.http.application import build_application
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
+from gateway.jobs.retired_keys import INTERVAL_S as RETIRED_KEYS_S
+from gateway.jobs.retired_keys import RetiredKeysJob
 from gateway.settings import CoreSettings
 from gateway.storage.database import Database
 from policies.measures import StopSwitch
@@ -54,11 +56,12 @@ async def build(worker: WorkerContext) -> RoleApp:
         publication = gate.publication = Publication.open(
             context, keys=settings.network.keys_dir, environment=settings.environment
         )
+        context.trust.fetch_with(publication.follow)
         upkeep = Upkeep(context)
         await upkeep.prepare()
         codes = CodeBook(context.vault.keys)
         services = CoreServices.of(context, codes, publication, settings.core or CoreSettings())
-        tasks = _tasks(services, _outbox(context, codes), upkeep)
+        tasks = _tasks(services, _outbox(context, codes), upkeep, RetiredKeysJob(context))
         return _role(worker, context, services, tasks, stack)
     except BaseException:
         await stack.aclose()
@@ -75,7 +78,9 @@ def _outbox(context: Context, codes: CodeBook) -> OutboxJob:
     )
 
 
-def _tasks(services: CoreServices, outbox: OutboxJob, upkeep: Upkeep) -> tuple[BackgroundTask, ...]:
+def _tasks(
+    services: CoreServices, outbox: OutboxJob, upkeep: Upkeep, retired: RetiredKeysJob
+) -> tuple[BackgroundTask, ...]:
     publication, events = services.publication, services.events
     return (
         BackgroundTask(
@@ -94,6 +99,10 @@ def _tasks(services: CoreServices, outbox: OutboxJob, upkeep: Upkeep) -> tuple[B
             run=lambda: every(TURN_S, services.peer_slots.turn, name="peer-slots"),
         ),
         BackgroundTask(name="outbox", run=outbox.run),
+        BackgroundTask(
+            name="retired-keys",
+            run=lambda: every(RETIRED_KEYS_S, retired.turn, name="retired-keys"),
+        ),
         BackgroundTask(name="upkeep", run=lambda: every(UPKEEP_S, upkeep.turn, name="upkeep")),
     )
 
@@ -111,8 +120,7 @@ def _role(
         missing = []
         if context.writer.is_stopped:
             missing.append("record-slot-stopped")
-        if context.clock.now() >= context.trust.directory.expires:
-            missing.append("directory-expired")
+        missing += context.trust.troubles(context.clock.now())
         if not publication.is_published:
             missing.append("directory-not-published")
         missing += context.witnesses.obstacles(context.clock.now())

@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
+import math
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final, Protocol
 
 from certs.directory import ALLOW_LIST_BYTES_MAX, DIRECTORY_BYTES_MAX, Directory
 from certs.errors import CertsError
-from certs.key_files import write_file
 from certs.own_keys import PrivateKeySet, read_public
 from certs.tls import network_client_context, network_server_context
 from gateway import metrics
@@ -23,13 +24,15 @@ from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_queue import FairQueue
 from gateway.flows.record_start import open_streams
 from gateway.flows.trust import Trust
+from gateway.flows.trust_memory import ALLOW_LIST, DIRECTORY, HELD_PEERS, TrustMemory
 from gateway.flows.vault import Vault
 from gateway.flows.witness_state import LOOK_S, WitnessState
 from gateway.http.tls import TlsSource
 from gateway.jobs.periodic import every
 from gateway.jobs.witnesses import WitnessJob
 from gateway.logs import get_logger
-from gateway.outbound.peers import Peers, Route
+from gateway.outbound.errors import MessageRefusedError, PeerNotAuthenticError
+from gateway.outbound.peers import Fetched, Peers, Route
 from gateway.storage.database import Database
 from gateway.storage.gate import read_gate_version
 from policies.facts import FactsError
@@ -38,10 +41,9 @@ from policies.measures import StopSwitch
 log = get_logger()
 
 NETWORK: Final = "network"
-DIRECTORY: Final = "directory.json"
-ALLOW_LIST: Final = "allow-list.json"
 DIRECTORY_PATH: Final = "/v1/directory"
 ALLOW_LIST_PATH: Final = "/v1/allow-list"
+LOOK_S_MIN: Final = 1.0
 
 ReadSwitches = Callable[[Database], Awaitable[tuple[int, Sequence[StopSwitch]]]]
 
@@ -62,6 +64,7 @@ async def laid_floor(
     async with AsyncExitStack() as stack:
         database = await worker.open_database()
         stack.push_async_callback(database.close)
+        await trust_memory(worker, database, trust).recall()
         keys = worker.key_store()
         await open_streams(
             database=database,
@@ -76,7 +79,7 @@ async def laid_floor(
             record_writer(
                 database=database,
                 organisation=trust.organisation,
-                signer=trust.keys.log,
+                signer=trust.log_signer_at(worker.clock.now()),
                 keys=keys,
                 clock=worker.clock,
                 marks=ReleasedMarks(settings.released_dir),
@@ -87,7 +90,9 @@ async def laid_floor(
                 is_replicated=settings.records.durability == "replicated",
             )
         )
+        writer.sign_with(trust.log_signer_at)
         peers = Peers(RouteBook(trust).route)
+        trust.watch(lambda _new, _old: peers.retire_changed())
         stack.push_async_callback(peers.close)
         witnesses = WitnessState(trust, database, worker.clock)
         await witnesses.look()
@@ -113,6 +118,16 @@ def witness_tasks(context: Context) -> tuple[BackgroundTask, ...]:
     )
 
 
+def trust_memory(worker: WorkerContext, database: Database, trust: Trust) -> TrustMemory:
+    """Return what remembers this worker's trust."""
+    return TrustMemory(
+        database=database,
+        trust=trust,
+        keys_dir=worker.settings.network.keys_dir,
+        clock=worker.clock,
+    )
+
+
 def open_trust(worker: WorkerContext) -> Trust:
     """Return trust from the documents kept beside the keys, or raise `ConfigurationError`."""
     settings = worker.settings
@@ -125,6 +140,8 @@ def open_trust(worker: WorkerContext) -> Trust:
             raw_allow_list=read_public(keys_dir / ALLOW_LIST),
             clock=worker.clock,
             environment=settings.environment,
+            raw_held=_held_peers(keys_dir),
+            holds_peers=settings.role != "core",
         )
     except (CertsError, FactsError) as error:
         raise ConfigurationError(f"{keys_dir}: {error}") from None
@@ -133,6 +150,11 @@ def open_trust(worker: WorkerContext) -> Trust:
             f"{keys_dir}: keys of {trust.organisation} on {trust.network}, not as the settings say"
         )
     return trust
+
+
+def _held_peers(keys_dir: Path) -> bytes | None:
+    path = keys_dir / HELD_PEERS
+    return read_public(path) if path.exists() else None
 
 
 class RouteBook:
@@ -147,10 +169,11 @@ class RouteBook:
         directory = self._trust.directory
         anchors = directory.certificates(organisation)
         url = directory.organisation(organisation).url
-        version = (url, tuple(anchor.sha256 for anchor in anchors))
+        own = self._trust.network_certificate
+        version = (url, own, tuple(anchor.sha256 for anchor in anchors))
         route = self._routes.get(organisation)
         if route is None or route.version != version:
-            context = network_client_context(self._trust.keys.network_certificate, anchors)
+            context = network_client_context(own, anchors)
             route = Route(url=url, context=context, version=version)
             self._routes[organisation] = route
         return route
@@ -160,7 +183,7 @@ def network_tls(trust: Trust) -> TlsSource:
     """Return the network listener's TLS, which follows the directory."""
 
     def context(directory: Directory) -> ssl.SSLContext:
-        return network_server_context(trust.keys.network_certificate, directory.all_certificates())
+        return network_server_context(trust.network_certificate, directory.all_certificates())
 
     source = TlsSource(context(trust.directory), listener=NETWORK)
 
@@ -181,6 +204,11 @@ class Following(Protocol):
         ...
 
     @property
+    def database(self) -> Database:
+        """Return where the highest version seen is kept."""
+        ...
+
+    @property
     def trust(self) -> Trust:
         """Return what adopts the directory."""
         ...
@@ -195,10 +223,13 @@ class DirectoryPoll:
     """Fetches the directory from the core, adopts what holds, and keeps it beside the keys."""
 
     def __init__(self, worker: WorkerContext, context: Following) -> None:
-        self._keys_dir = worker.settings.network.keys_dir
+        self.memory: Final = trust_memory(worker, context.database, context.trust)
         self._interval_s = worker.settings.network.directory_poll_s
         self._context = context
+        self._clock = context.clock
         self._wake = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._asked_at = -math.inf
 
     def wake(self) -> None:
         """Look now: somebody showed us a newer version."""
@@ -213,11 +244,22 @@ class DirectoryPoll:
                 async with asyncio.timeout(self._interval_s):
                     await self._wake.wait()
 
+    async def look_soon(self) -> None:
+        """Fetch because somebody showed us something unknown; at most every second.
+
+        Who shows us nonsense must not make us ask the core as often.
+        """
+        async with self._looking:
+            if self._clock.monotonic() >= self._asked_at + LOOK_S_MIN:
+                self._asked_at = self._clock.monotonic()
+                await self.look()
+
     async def look(self) -> bool:
         """Fetch and adopt once; tells whether the directory changed."""
         trust, peers = self._context.trust, self._context.peers
+        trust.turn()
         try:
-            fetched = await peers.get(trust.core, DIRECTORY_PATH, bytes_max=DIRECTORY_BYTES_MAX)
+            fetched = await self._fetched()
             trust.compare_clocks(fetched.date, self._context.clock.now())
             raw, allow_list = fetched.body, None
             if trust.needs_allow_list(raw):
@@ -225,23 +267,28 @@ class DirectoryPoll:
                     trust.core, ALLOW_LIST_PATH, bytes_max=ALLOW_LIST_BYTES_MAX
                 )
                 allow_list = listed.body
+            await self.memory.hear()
             changed = trust.adopt(raw, allow_list)
         except (CertsError, FactsError) as error:
+            metrics.DIRECTORIES_REFUSED.labels(reason=error.reason).inc()
             log.warning("directory_refused", reason=error.reason)
             return False
         except Exception as error:  # noqa: BLE001 - the directory in use lives on until it expires
             log.warning("directory_not_fetched", problem=type(error).__name__)
             return False
         if changed:
-            await asyncio.to_thread(self._keep, raw, allow_list)
+            await self.memory.keep(raw, allow_list)
             log.info("directory_adopted", version=trust.directory.version)
         return changed
 
-    def _keep(self, raw: bytes, allow_list: bytes | None) -> None:
-        """Keep the highest version seen; the allow list first, for the directory names it."""
-        if allow_list is not None:
-            write_file(self._keys_dir / ALLOW_LIST, allow_list)
-        write_file(self._keys_dir / DIRECTORY, raw)
+    async def _fetched(self) -> Fetched:
+        """Return the core's answer; once more by our newest certificate where it refuses us."""
+        trust, peers = self._context.trust, self._context.peers
+        try:
+            return await peers.get(trust.core, DIRECTORY_PATH, bytes_max=DIRECTORY_BYTES_MAX)
+        except (PeerNotAuthenticError, MessageRefusedError):
+            trust.go_ahead()
+        return await peers.get(trust.core, DIRECTORY_PATH, bytes_max=DIRECTORY_BYTES_MAX)
 
 
 def tell_versions(trust: Trust) -> None:

@@ -9,6 +9,7 @@ from codes.canonical import tokyo_day
 from gateway.app.backoffice import make_backoffice
 from gateway.app.floor import DirectoryPoll, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
+from gateway.app.peer_commands import peer_commands
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.app.staff import make_staff
 from gateway.errors import ConfigurationError
@@ -29,13 +30,15 @@ from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.outcomes import Outcomes
 from gateway.flows.own_statements import OwnStatements
 from gateway.flows.peer_slots import PeerSlots
-from gateway.flows.provide import LookForDirectory, Provide
+from gateway.flows.provide import Provide
 from gateway.flows.receipts import Receipts
 from gateway.flows.release import Release
 from gateway.flows.replica_reader import ReplicaReader
 from gateway.flows.take_codes import TakeCodes
 from gateway.flows.take_corrections import TakeCorrections
 from gateway.flows.take_deliveries import TakeDeliveries
+from gateway.flows.trust import LookForDirectory
+from gateway.flows.unconfirmed_peers import UnconfirmedPeers
 from gateway.flows.wanted_codes import WantedCodes
 from gateway.flows.witnessing import Witnessing
 from gateway.jobs.expiry import INTERVAL_S as EXPIRY_INTERVAL_S
@@ -43,6 +46,8 @@ from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
+from gateway.jobs.retired_keys import INTERVAL_S as RETIRED_KEYS_S
+from gateway.jobs.retired_keys import RetiredKeysJob
 from gateway.listeners.network import app as network
 from gateway.listeners.network.services import NetworkServices
 from gateway.settings import Settings
@@ -56,6 +61,7 @@ TAKE_UP_S = 2.0
 END_LAPSED_S = 60.0
 NOTICES_S = 15.0
 DAYS_S = 3600.0
+PEERS_S = 5.0
 EVENTS_S = 60.0
 FORKS_S = 60.0
 
@@ -99,6 +105,7 @@ async def compose(worker: WorkerContext) -> Gateway:
     try:
         context = await stack.enter_async_context(laid_floor(worker, load_gate=read_gate))
         poll = DirectoryPoll(worker, context)
+        context.trust.fetch_with(poll.look_soon)
         flows = make_flows(context, rules=read_rules(worker.settings), look_for_directory=poll.look)
         role = _role(worker, context, flows, poll, stack)
         return Gateway(context=context, flows=flows, role=role)
@@ -165,6 +172,7 @@ def _role(
     poll: DirectoryPoll,
     stack: AsyncExitStack,
 ) -> RoleApp:
+    peers = UnconfirmedPeers(context, poll.memory, delay=worker.settings.network.delay)
     backoffice = make_backoffice(worker, context, inquire=flows.inquire)
     staff = make_staff(worker, context, release=flows.release)
 
@@ -176,8 +184,17 @@ def _role(
 
     return RoleApp(
         listeners=(*_listeners(worker, context, flows), backoffice.listener, staff.listener),
-        tasks=(*_tasks(worker, context, flows, poll), *backoffice.tasks, *staff.tasks),
-        commands={**backoffice.commands, **staff.commands},
+        tasks=(
+            *_tasks(worker, context, flows, poll),
+            _periodic("peers", PEERS_S, peers.turn),
+            *backoffice.tasks,
+            *staff.tasks,
+        ),
+        commands={
+            **backoffice.commands,
+            **staff.commands,
+            **peer_commands(peers, context.trust),
+        },
         not_ready=lambda: _not_ready(context),
         drain=drain,
         close=stack.aclose,
@@ -185,17 +202,9 @@ def _role(
 
 
 def _not_ready(context: Context) -> tuple[str, ...]:
-    missing = []
-    if context.writer.is_stopped:
-        missing.append("record-slot-stopped")
-    if context.clock.now() >= context.trust.directory.expires:
-        missing.append("directory-expired")
-    if context.trust.is_clock_off:
-        missing.append("clock-off")
-    if context.trust.is_disowned:
-        missing.append("own-entry-differs")
-    missing += context.witnesses.obstacles(context.clock.now())
-    return tuple(missing)
+    now = context.clock.now()
+    stopped = ("record-slot-stopped",) if context.writer.is_stopped else ()
+    return (*stopped, *context.trust.troubles(now), *context.witnesses.obstacles(now))
 
 
 def _tasks(
@@ -225,6 +234,7 @@ def _tasks(
         _periodic("notices", NOTICES_S, flows.notices.turn),
         _periodic("holds", END_LAPSED_S, flows.release.end_lapsed),
         _periodic("days", DAYS_S, turn_days),
+        _periodic("retired-keys", RETIRED_KEYS_S, RetiredKeysJob(context).turn),
     )
 
 

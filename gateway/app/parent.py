@@ -35,8 +35,11 @@ FORWARDED: Final = frozenset(
         *("staff-add", "residents-load", "records-export"),
         *("clients-add", "clients-list", "clients-show"),
         *("clients-disable", "clients-enable", "clients-rotate"),
+        *("peers-list", "peers-show", "peers-confirm"),
     }
 )
+# Also while no worker is ready: where the core itself is held, this is what makes them so.
+_AT_ANY_TIME: Final = frozenset({"peers-list", "peers-show", "peers-confirm"})
 
 log = get_logger()
 
@@ -176,7 +179,7 @@ class Parent:
 
     async def _forward(self, command: str, arguments: Mapping[str, object]) -> ControlReply:
         for worker in self._workers:
-            if not worker.state.missing:
+            if not worker.state.missing or (command in _AT_ANY_TIME and worker.is_there):
                 answer = await worker.ask(command, arguments)
                 return ControlReply(result=answer.result, problem=answer.problem)
         raise UnavailableError("no worker is ready")

@@ -13,16 +13,20 @@ from certs.tls import backoffice_server_context
 from codes.errors import CodesError
 from gateway.app.floor import NETWORK, DirectoryPoll, laid_floor
 from gateway.app.limits import limit_by_organisation
+from gateway.app.peer_commands import peer_commands
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.core.resident_file import read_chunks
 from gateway.core.resident_network import ResidentNetwork, read_people
 from gateway.core.resident_routes import ROUTES, authenticate_registries
 from gateway.errors import ConfigurationError, InvalidRequestError
 from gateway.flows.context import Context
+from gateway.flows.unconfirmed_peers import UnconfirmedPeers
 from gateway.http.application import build_application
 from gateway.http.tls import TlsSource
+from gateway.jobs.periodic import every
 
 LOAD_COMMAND: Final = "residents-load"
+PEERS_S: Final = 5.0
 BACKOFFICE: Final = "backoffice"
 """The CA and server certificate for those who are no members of the network."""
 
@@ -44,6 +48,8 @@ async def build(worker: WorkerContext) -> RoleApp:
         network = ResidentNetwork(context)
         await load_file(network, settings.resident_network.residents)
         listener = settings.listeners.network
+        poll = DirectoryPoll(worker, context)
+        peers = UnconfirmedPeers(context, poll.memory, delay=settings.network.delay)
         return RoleApp(
             listeners=(
                 ListenerSpec(
@@ -61,8 +67,14 @@ async def build(worker: WorkerContext) -> RoleApp:
                     tls=_tls(context),
                 ),
             ),
-            tasks=(BackgroundTask(name="directory", run=DirectoryPoll(worker, context).run),),
-            commands={LOAD_COMMAND: lambda arguments: load_command(network, arguments)},
+            tasks=(
+                BackgroundTask(name="directory", run=poll.run),
+                BackgroundTask(name="peers", run=lambda: every(PEERS_S, peers.turn, name="peers")),
+            ),
+            commands={
+                LOAD_COMMAND: lambda arguments: load_command(network, arguments),
+                **peer_commands(peers, context.trust),
+            },
             not_ready=lambda: _missing(context),
             close=stack.aclose,
         )
@@ -123,5 +135,4 @@ def _tls(context: Context) -> TlsSource:
 
 
 def _missing(context: Context) -> tuple[str, ...]:
-    expired = context.clock.now() >= context.trust.directory.expires
-    return ("directory-expired",) if expired else ()
+    return context.trust.troubles(context.clock.now())

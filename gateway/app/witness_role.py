@@ -16,6 +16,7 @@ from gateway.app.floor import (
     network_tls,
     open_trust,
     tell_versions,
+    trust_memory,
 )
 from gateway.app.limits import limit_by_organisation
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
@@ -30,6 +31,7 @@ from gateway.http.members import authenticate_members
 from gateway.jobs.expiry import INTERVAL_S, ExpiryJob
 from gateway.jobs.periodic import every
 from gateway.outbound.peers import Peers
+from gateway.storage.database import Database
 
 ROLE: Final = "witness"
 
@@ -39,6 +41,7 @@ class Outlook:
     """What a witness sees of the network: the directory, by way of the core."""
 
     clock: Clock
+    database: Database
     trust: Trust
     peers: Peers
 
@@ -62,7 +65,9 @@ async def build(worker: WorkerContext) -> RoleApp:
         tell_versions(trust)
         database = await worker.open_database()
         stack.push_async_callback(database.close)
+        await trust_memory(worker, database, trust).recall()
         peers = Peers(RouteBook(trust).route)
+        trust.watch(lambda _new, _old: peers.retire_changed())
         stack.push_async_callback(peers.close)
         forks = Forks(database, worker.clock, writer=None)
         services = Services(
@@ -70,7 +75,9 @@ async def build(worker: WorkerContext) -> RoleApp:
         )
         return RoleApp(
             listeners=(_listener(worker, trust, services),),
-            tasks=_tasks(worker, Outlook(clock=worker.clock, trust=trust, peers=peers)),
+            tasks=_tasks(
+                worker, Outlook(clock=worker.clock, database=database, trust=trust, peers=peers)
+            ),
             not_ready=lambda: _missing(trust, worker.clock),
             close=stack.aclose,
         )
@@ -115,11 +122,4 @@ def _tasks(worker: WorkerContext, outlook: Outlook) -> tuple[BackgroundTask, ...
 
 
 def _missing(trust: Trust, clock: Clock) -> tuple[str, ...]:
-    missing = []
-    if clock.now() >= trust.directory.expires:
-        missing.append("directory-expired")
-    if trust.is_clock_off:
-        missing.append("clock-off")
-    if trust.is_disowned:
-        missing.append("own-entry-differs")
-    return tuple(missing)
+    return trust.troubles(clock.now())

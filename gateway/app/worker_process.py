@@ -80,6 +80,11 @@ class WorkerProcess:
             worker=self._start.worker, pid=pid, restarts=self._restarts, missing=missing
         )
 
+    @property
+    def is_there(self) -> bool:
+        """Tell whether its role is built, ready or not: it takes commands then."""
+        return self._channel is not None and self._missing not in {_STARTING, _DOWN}
+
     async def keep(self) -> None:
         """Keep a worker running until `stop`, with growing pauses between deaths.
 

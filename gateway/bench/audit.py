@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 
 from certs.directory import Directory
-from certs.own_keys import certificate_files
+from certs.own_keys import PrivateKeySet
 from certs.tls import network_client_context
 from gateway.demo import commands
 from gateway.demo.processes import Running
@@ -174,7 +174,7 @@ async def _audit_slot(
 
 
 def _members_session(name: str, asker: Running, directory: Directory) -> aiohttp.ClientSession:
-    own = certificate_files(asker.instance.keys, "network")
+    own = PrivateKeySet.load(asker.instance.keys).network_certificate
     context = network_client_context(own, directory.certificates(name))
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))
 

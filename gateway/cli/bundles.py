@@ -1,14 +1,18 @@
 """Export bundles on disk: a folder or a zip archive, read file by file as the verifier asks."""
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from certs.directory import Directory
+from certs.errors import CertsError
+from certs.history import read_history
+from certs.log_keys import WitnessPublicKey
 from certs.own_keys import read_root
-from gateway.errors import SekishoError
+from codes.canonical import unb64
+from codes.errors import CodesError
+from gateway.errors import ConfigurationError, SekishoError
 from gateway.records.bundle import DIRECTORY, Files, read_manifest
 from gateway.records.errors import RecordsError
 from gateway.records.trust import LogTrust
@@ -37,21 +41,47 @@ def opened_bundle(path: Path) -> Iterator[Files]:
         raise BundleError(f"{path}: no bundle ({type(error).__name__})") from None
 
 
-def trust_of(files: Files, root: Path | None, config: Path | None) -> LogTrust:
-    """Return whom to believe about the log: the bundle's directory, led to the pinned root.
+def trust_of(
+    files: Files,
+    root: Path | None,
+    config: Path | None,
+    *,
+    history: Path | None = None,
+    witness_keys: Sequence[str] = (),
+) -> LogTrust:
+    """Return whom to believe about the log: a directory that leads to the pinned root.
 
-    The root is what the auditor pinned: a file, or that of a gateway's own keys.
+    The root is what the auditor pinned: a file, or that of a gateway's own keys. `history` is a
+    folder of directory documents that the auditor kept, else the bundle's own is taken;
+    `witness_keys` are `NAME=KEY` with the raw ML-DSA-44 key in base64url.
     """
     if root is None:
         root = load_settings(config_path(config)).network.keys_dir / "root.json"
+    raws = _directories(files, history)
+    directory = read_history(raws, root=read_root(root))
+    keys = dict(_witness_key(text) for text in witness_keys)
+    try:
+        organisation = read_manifest(files).organisation
+    except RecordsError as error:
+        raise BundleError(str(error)) from None
+    return LogTrust.of(directory, organisation, witness_keys=keys)
+
+
+def _directories(files: Files, history: Path | None) -> list[bytes]:
+    if history is not None:
+        return [path.read_bytes() for path in sorted(history.glob("*.json"))]
     raw = files.get(DIRECTORY)
     if raw is None:
         raise BundleError(f"no {DIRECTORY}")
-    directory = Directory.parse_archived(raw, root=read_root(root))
+    return [raw]
+
+
+def _witness_key(text: str) -> tuple[str, WitnessPublicKey]:
+    name, _, key = text.partition("=")
     try:
-        return LogTrust.of(directory, read_manifest(files).organisation)
-    except RecordsError as error:
-        raise BundleError(str(error)) from None
+        return name, WitnessPublicKey(mldsa44=unb64(key))
+    except (CertsError, CodesError):
+        raise ConfigurationError(f"witness key: NAME=KEY, got one for {name!r}") from None
 
 
 class _Folder(Mapping[str, bytes]):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from certs.audit import extract_document
 from certs.clients import issue_client_files
@@ -26,11 +27,12 @@ from certs.publish import (
     read_directory,
 )
 from certs.rotation import (
+    USUAL,
+    KeyKind,
     renew_directory_key,
     renew_key_set,
     renew_permit_key,
     renew_root,
-    take_up_certificate,
 )
 from codes.canonical import b64, instant
 from gateway.cli.output import ExitCode, print_fields, print_json, print_rows
@@ -41,8 +43,10 @@ from policies.facts import load_facts, load_shipped
 
 FIRST_VERSION: Final = 1
 _HOUR: Final = timedelta(hours=1)
+_MINUTE: Final = timedelta(minutes=1)
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
+Minutes = Annotated[int, Parameter(validator=Number(gte=0, lte=7 * 24 * 60))]
 Flag = Annotated[bool, Parameter(negative="")]
 
 app = App(name="certs", help="Keys, key sets, certificates and the signed directory.")
@@ -76,6 +80,7 @@ def publish(
     new_allow_list: Flag = False,
     facts: Path | None = None,
     key_set: tuple[Path, ...] = (),
+    re_enrol: tuple[Path, ...] = (),
     endpoint: tuple[str, ...] = (),
     withdraw: tuple[str, ...] = (),
     validity_h: int = 24,
@@ -90,6 +95,8 @@ def publish(
         new_allow_list: Publish a new allow list made from the facts.
         facts: A folder of law facts for it; else those that come with the program.
         key_set: A signed key set to append to its organisation's chain; may be repeated.
+        re_enrol: A first key set that begins its organisation's chain anew, compared by its
+            digest with the organisation itself; may be repeated.
         endpoint: A new address as ORGANISATION=https://host:port; may be repeated.
         withdraw: An organisation that leaves; may be repeated.
         validity_h: For how many hours the directory is good, at most 168.
@@ -108,6 +115,7 @@ def publish(
         law_day=moved,
         allow_list=body,
         key_sets=tuple(path.read_bytes() for path in key_set),
+        re_enrolled=tuple(path.read_bytes() for path in re_enrol),
         endpoints=dict(map(_endpoint, endpoint)),
         withdrawn=withdraw,
     )
@@ -219,42 +227,58 @@ def rewrap(key_store: Path, old: Path, new: Path, *, json: Json = False) -> None
 
 @app.command(name="renew-key-set")
 def renew_key_set_command(
-    own: Path, *, new_organisation_key: Flag = False, json: Json = False
+    own: Path,
+    *,
+    what: tuple[KeyKind, ...] = tuple(sorted(USUAL)),
+    begins_in_min: Minutes = 15,
+    revoke: Flag = False,
+    new_organisation_key: Flag = False,
+    json: Json = False,
 ) -> None:
     """Make and sign an organisation's next key set; the core publishes it.
 
     Args:
         own: The organisation's folder, with its organisation key.
+        what: Which keys are new: `tls`, `sealing`, `log`, `witness`; may be repeated.
+        begins_in_min: In how many minutes the new set takes the place of the one before; by then
+            the core must have published it.
+        revoke: The keys that are replaced were stolen: drop them, at once.
         new_organisation_key: Replace the organisation key as well.
         json: Print one JSON document.
     """
+    now = SystemClock().now()
     document = renew_key_set(
-        own, now=SystemClock().now(), new_organisation_key=new_organisation_key
+        own,
+        now=now,
+        begins=now + begins_in_min * _MINUTE,
+        kinds=what,
+        revoke=revoke,
+        new_organisation_key=new_organisation_key,
     )
     newest = max((own / KEYS / KEY_SETS).iterdir())
     digest = hashlib.sha256(document).hexdigest()
     _print({"key_set": str(newest), "file_sha256": digest}, json=json)
 
 
-@app.command(name="take-up-certificate")
-def take_up_certificate_command(own: Path) -> None:
-    """Use the renewed TLS certificate from the next start on.
-
-    Args:
-        own: The organisation's folder.
-    """
-    take_up_certificate(own)
-
-
 @app.command(name="renew-permit-key")
-def renew_permit_key_command(network: Path, *, json: Json = False) -> None:
+def renew_permit_key_command(
+    network: Path,
+    *,
+    begins_in_min: Minutes = 15,
+    revoke: Flag = False,
+    json: Json = False,
+) -> None:
     """Give the core a further permit key and publish it.
 
     Args:
         network: The network's folder, or the core's `keys` folder alone.
+        begins_in_min: In how many minutes the core signs with it.
+        revoke: The keys in use were stolen: drop them, at once.
         json: Print one JSON document.
     """
-    _tell(renew_permit_key(network, now=SystemClock().now()), json=json)
+    now = SystemClock().now()
+    begins = now + begins_in_min * _MINUTE
+    _tell(renew_permit_key(network, now=now, begins=begins, revoke=revoke), json=json)
 
 
 @app.command(name="renew-directory-key")

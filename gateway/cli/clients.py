@@ -1,6 +1,5 @@
 """`sekisho clients`: register back-office systems at a running gateway, give them credentials."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,8 @@ from cyclopts import App, Parameter
 from certs.tokens import AssertionAlgorithm
 from gateway.app.control import call_control
 from gateway.app.credentials import Place, issue_credentials, renew_proof
-from gateway.cli.output import ExitCode, errors, print_fields, print_json, print_rows
+from gateway.cli.control_calls import call, tell
+from gateway.cli.output import ExitCode, print_json, print_rows
 from gateway.domain.scopes import SCOPES
 from gateway.errors import ConfigurationError, UnavailableError
 from gateway.settings import Settings, config_path, load_settings
@@ -115,14 +115,14 @@ def add(
             with_secret=secret,
         )
         arguments |= {"certificate_uri": issued.certificate.uri, "proof": issued.proof}
-        code = _tell(settings, "clients-add", arguments, json=json)
+        code = tell(settings, "clients-add", arguments, json=json)
         if code is not ExitCode.DONE:
             issued.discard()
         return code
     if credentials is None and public_key is not None and certificate_uri is not None:
         proof = {"algorithm": algorithm.value, "public_key": _read(public_key)}
         arguments |= {"certificate_uri": certificate_uri, "proof": proof}
-        return _tell(settings, "clients-add", arguments, json=json)
+        return tell(settings, "clients-add", arguments, json=json)
     raise ConfigurationError("give --credentials, or --public-key with --certificate-uri")
 
 
@@ -134,7 +134,7 @@ def list_clients(*, config: Config = None, json: Json = False) -> int:
         config: The settings of the gateway.
         json: Print one JSON document.
     """
-    result, code = _call(_settings(config), "clients-list", {})
+    result, code = call(_settings(config), "clients-list", {})
     if json:
         print_json(result)
     elif isinstance(rows := result.get("clients"), list):
@@ -151,7 +151,7 @@ def show(client_id: str, *, config: Config = None, json: Json = False) -> int:
         config: The settings of the gateway.
         json: Print one JSON document.
     """
-    return _tell(_settings(config), "clients-show", {"client_id": client_id}, json=json)
+    return tell(_settings(config), "clients-show", {"client_id": client_id}, json=json)
 
 
 @app.command
@@ -163,7 +163,7 @@ def disable(client_id: str, *, config: Config = None, json: Json = False) -> int
         config: The settings of the gateway.
         json: Print one JSON document.
     """
-    return _tell(_settings(config), "clients-disable", {"client_id": client_id}, json=json)
+    return tell(_settings(config), "clients-disable", {"client_id": client_id}, json=json)
 
 
 @app.command
@@ -175,7 +175,7 @@ def enable(client_id: str, *, config: Config = None, json: Json = False) -> int:
         config: The settings of the gateway.
         json: Print one JSON document.
     """
-    return _tell(_settings(config), "clients-enable", {"client_id": client_id}, json=json)
+    return tell(_settings(config), "clients-enable", {"client_id": client_id}, json=json)
 
 
 @app.command
@@ -206,7 +206,7 @@ def rotate(
         proof = renew_proof(credentials, with_secret=secret)
     else:
         raise ConfigurationError("give --credentials or --public-key")
-    return _tell(
+    return tell(
         _settings(config), "clients-rotate", {"client_id": client_id, "proof": proof}, json=json
     )
 
@@ -249,33 +249,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         raise ConfigurationError(f"{path}: no PEM file") from None
-
-
-def _tell(
-    settings: Settings, command: str, arguments: Mapping[str, object], *, json: bool
-) -> ExitCode:
-    result, code = _call(settings, command, arguments)
-    if result:
-        if json:
-            print_json(result)
-        else:
-            print_fields(result)
-    return code
-
-
-def _call(
-    settings: Settings, command: str, arguments: Mapping[str, object]
-) -> tuple[Mapping[str, object], ExitCode]:
-    """Return what came of a command; a refusal is told and becomes its exit code."""
-    reply = call_control(settings.control_socket, command, arguments)
-    if reply.problem is None:
-        return reply.result or {}, ExitCode.DONE
-    detail = reply.problem.get("detail") or reply.problem.get("title")
-    errors.print(f"sekisho: {detail}", markup=False)
-    match reply.problem.get("status"):
-        case 403:
-            return {}, ExitCode.REFUSED
-        case 400 | 422:
-            return {}, ExitCode.USAGE
-        case _:
-            return {}, ExitCode.FAILED

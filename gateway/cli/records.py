@@ -1,8 +1,9 @@
 """`sekisho records`: search, show and export at a running gateway; verify and reconcile files."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -17,10 +18,13 @@ from gateway.records.bundle import Files, read_manifest, read_peer_notes, read_s
 from gateway.records.entry import parse_entry
 from gateway.records.errors import RecordsError
 from gateway.records.reconcile import PARTIES, PartyRecords, reconcile
+from gateway.records.tile_files import tile_files
+from gateway.records.trust import LogTrust
 from gateway.records.verify import Report, verify_bundle
 from gateway.settings import Settings
 
 COLUMNS: Final = ("time", "kind", "id", "slot", "index")
+SLOT_COLUMNS: Final = ("slot", "first", "end", "cosigned_size", "cosigned_at", "complete")
 FAULT_COLUMNS: Final = ("slot", "index", "reason", "detail")
 DIFFERENCE_COLUMNS: Final = ("permit_id", "organisation", "reason", "leaf")
 CORE: Final = "core"
@@ -32,6 +36,36 @@ Kinds = Annotated[tuple[str, ...], Parameter(name="--kind", negative="")]
 Config = Annotated[Path | None, Parameter(name=["--config", "-c"])]
 Flag = Annotated[bool, Parameter(negative="")]
 Bundles = Annotated[tuple[Path, ...], Parameter(name="--with", negative="")]
+
+Notes = Annotated[tuple[Path, ...], Parameter(negative="")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What an auditor knows without the bundle.
+
+    Attributes:
+        root: The network's pinned root; else that of a gateway's keys.
+        config: The settings of a gateway whose pinned root to use.
+        history: A folder of directory documents kept by the auditor; else the bundle's own is used.
+        witness_key: NAME=KEY, the raw ML-DSA-44 key in base64url; may be repeated. If there is
+            any, only these witnesses count, whoever the directory names.
+    """
+
+    root: Path | None = None
+    config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None
+    history: Path | None = None
+    witness_key: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+
+    def trust(self, files: Files) -> LogTrust:
+        """Return whom to believe about a bundle's log."""
+        return trust_of(
+            files, self.root, self.config, history=self.history, witness_keys=self.witness_key
+        )
+
+
+NOTHING: Final = Known()
 
 app = App(name="records", help="The record log: search, show, export, verify, reconcile.")
 
@@ -152,10 +186,12 @@ def export(
 def verify(
     bundle: Path,
     *,
-    root: Path | None = None,
+    known: Known = NOTHING,
     others: Bundles = (),
+    peer_note: Notes = (),
+    begins: str | None = None,
+    ends: str | None = None,
     allow_unproved: Flag = False,
-    config: Config = None,
     json: Json = False,
 ) -> int:
     """Verify an exported bundle offline, with nothing but the pinned root.
@@ -164,24 +200,54 @@ def verify(
 
     Args:
         bundle: The export: a zip archive or a folder.
-        root: The network's pinned root; else that of a gateway's keys.
+        known: What the auditor knows without the bundle.
         others: Other organisations' bundles: their receipts testify about this log.
+        peer_note: A file with a checkpoint of this log that another party holds; may be repeated.
+        begins: Ask about the period from this instant on, not the bundle's own.
+        ends: Ask about the period before this instant, not the bundle's own.
         allow_unproved: Let it pass that nothing proves the records to be complete.
-        config: The settings of a gateway whose pinned root to use.
         json: Print one JSON document.
     """
-    foreign: list[str] = []
+    foreign = [path.read_text(encoding="utf-8") for path in peer_note]
     for other in others:
         with opened_bundle(other) as files:
             foreign += _reading(lambda: read_peer_notes(files))
     with opened_bundle(bundle) as files:
-        report = _verify(files, root, config, foreign)
+        trust = known.trust(files)
+        report = _reading(
+            lambda: verify_bundle(
+                files, trust=trust, foreign_notes=foreign, begins=begins, ends=ends
+            )
+        )
     is_good = report.is_sound and (allow_unproved or report.complete == "proved")
     if json:
         print_json({**_shown(report), "verified": is_good})
     else:
         _print_report(report)
     return ExitCode.DONE if is_good else ExitCode.FAILED
+
+
+@app.command
+def tiles(bundle: Path, target: Path, *, slot: int = 0, json: Json = False) -> int:
+    """Write one exported slot as tlog-tiles files, for readers that nobody here wrote.
+
+    Nothing is verified: that is what the reader is for.
+
+    Args:
+        bundle: An export from the very beginning: a zip archive or a folder.
+        target: The folder to write; what is there stays unless it has the same name.
+        slot: Which slot.
+        json: Print one JSON document.
+    """
+    with opened_bundle(bundle) as files:
+        export = _reading(lambda: read_slot(files, slot))
+    count = 0
+    for name, content in _reading(lambda: list(tile_files(export))):
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        count += 1
+    return _tell({"target": str(target), "files": count}, json=json)
 
 
 @app.command(name="reconcile")
@@ -205,7 +271,8 @@ def reconcile_command(
     parties, faults = [], []
     for path in exports:
         with opened_bundle(path) as files:
-            report = _verify(files, root, config, ())
+            trust = trust_of(files, root, config)
+            report = _reading(partial(verify_bundle, files, trust=trust))
             faults += [
                 {"organisation": report.organisation, **asdict(fault)} for fault in report.faults
             ]
@@ -240,11 +307,6 @@ def _export_core(
     return {"target": str(target), **reply.result}
 
 
-def _verify(files: Files, root: Path | None, config: Path | None, foreign: Sequence[str]) -> Report:
-    trust = trust_of(files, root, config)
-    return _reading(lambda: verify_bundle(files, trust=trust, foreign_notes=foreign))
-
-
 def _party(files: Files, report: Report) -> PartyRecords:
     """Return the entries of a bundle; those of a damaged slot are not there to be compared."""
     damaged = {fault.slot for fault in report.faults}
@@ -272,6 +334,7 @@ def _shown(report: Report) -> dict[str, object]:
                 "first": slot.first,
                 "end": slot.end,
                 "cosigned_size": slot.cosigned_size,
+                "cosigned_at": slot.cosigned_at,
                 "complete": slot.complete,
             }
             for slot in report.slots
@@ -282,6 +345,7 @@ def _shown(report: Report) -> dict[str, object]:
 def _print_report(report: Report) -> None:
     shown = _shown(report)
     print_fields({name: shown[name] for name in ("organisation", "begins", "ends", "entries")})
+    print_rows([asdict(slot) for slot in report.slots], columns=SLOT_COLUMNS)
     out.print(f"complete: {report.complete}")
     if not report.faults:
         out.print("no fault found")

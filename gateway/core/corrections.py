@@ -13,7 +13,12 @@ from gateway.core.problems import item_problem
 from gateway.errors import NotFoundError, SekishoError
 from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, SearchColumns, new_id
-from gateway.flows.statements import Statement, StatementInvalidError, Statements, received
+from gateway.flows.statements import (
+    Statement,
+    StatementInvalidError,
+    Statements,
+    received_or_fetched,
+)
 from gateway.flows.take_corrections import correction_of, record_corrections
 from gateway.storage import core_inquiries
 from gateway.storage.core_inquiries import RecordedPermit
@@ -34,7 +39,7 @@ class CorrectionDesk:
         """Return for each notice that it was taken, once however often it comes."""
         now = self._context.clock.now()
         self._context.trust.require_fresh(now)
-        statements = received(self._context.trust, request.groups, sender=sender)
+        statements = await received_or_fetched(self._context.trust, request.groups, sender=sender)
         items = [_correction(item, statements) for item in request.items]
         permits = await self._permits([item.permit_id for item in request.items], now)
         results: list[str | SekishoError] = []

@@ -21,7 +21,7 @@ from gateway.flows.record_types import (
     SearchColumns,
     new_id,
 )
-from gateway.flows.statements import StatementInvalidError, Statements, received
+from gateway.flows.statements import StatementInvalidError, Statements, received_or_fetched
 from gateway.records.kinds import Delivery, Provision, Receipt
 from gateway.storage import core_inquiries, core_outcomes
 from gateway.storage.core_inquiries import RecordedPermit
@@ -141,7 +141,7 @@ class OutcomeDesk:
         """Return for each item that it was taken, or why not; raises as `PermitDesk.answer`."""
         now = self._context.clock.now()
         self._context.trust.require_fresh(now)
-        statements = received(self._context.trust, request.groups, sender=sender)
+        statements = await received_or_fetched(self._context.trust, request.groups, sender=sender)
         items = [_said(item, statements) for item in request.items]
         said = list({one.leaf: one for one in items if isinstance(one, Said)}.values())
         known = await self._take(sender, said, now) if said else {}

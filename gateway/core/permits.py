@@ -27,7 +27,7 @@ from gateway.flows.record_types import (
     Recorded,
     StaleDecisionError,
 )
-from gateway.flows.statements import received
+from gateway.flows.statements import received_or_fetched
 from gateway.storage import core_inquiries
 from gateway.storage.core_inquiries import Asked, Found, Permitted
 from gateway.wire.network import PermitAnswer, PermitResult, PermitsAnswer, PermitsRequest
@@ -74,7 +74,7 @@ class PermitDesk:
         now = self._context.clock.now()
         trust = self._context.trust
         trust.require_fresh(now)
-        statements = received(trust, request.groups, sender=sender)
+        statements = await received_or_fetched(trust, request.groups, sender=sender)
         items = read_inquiries(
             request, statements, trust=trust, codes=self._codes, sender=sender, now=now
         )

@@ -13,26 +13,24 @@ from typing import Final, Self
 
 import structlog
 
-from certs.continuity import require_continuity
+from certs.continuity import broken_chains, require_continuity
 from certs.directory import Directory
 from certs.errors import CertsError
-from certs.key_files import write_file
 from certs.own_keys import read_public
 from certs.publish import PUBLISHED, DirectoryChanges, publish_directory, read_published
 from gateway import metrics
 from gateway.errors import UnavailableError
 from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, new_id
+from gateway.flows.trust_memory import ALLOW_LIST, DIRECTORY, TrustMemory
 from gateway.storage import core_directories
-from gateway.storage.core_directories import CoreDirectoryPublished, Published
+from gateway.storage.core_directories import CoreDirectoryPublished
 from policies.allow_list import AllowList
 from policies.facts import FactsError
 from policies.measures import StopSwitch
 
 log = structlog.get_logger()
 
-DIRECTORY: Final = "directory.json"
-ALLOW_LIST: Final = "allow-list.json"
 SLOT: Final = 0
 SOURCE: Final = "publication"
 REFRESH_AT: Final = 0.5
@@ -49,6 +47,9 @@ class Publication:
         self._keys = keys
         self._trust: Final = context.trust
         self._database = context.database
+        self._memory = TrustMemory(
+            database=context.database, trust=context.trust, keys_dir=keys, clock=context.clock
+        )
         self._writer = context.writer
         self._clock = context.clock
         self._environment = environment
@@ -98,6 +99,7 @@ class Publication:
 
     async def turn(self) -> None:
         """Look for a new version, renew the present one in time, follow what is published."""
+        self._trust.turn()
         if self._writer.slot == SLOT:
             await self._renew()
             await self._publish_from_file()
@@ -177,7 +179,11 @@ class Publication:
         if directory.allow_list_digest != present.allow_list_digest:
             # What is signed must also be readable, before anybody is told of it.
             AllowList.from_document(law)
-        require_continuity(present, directory)
+        # Publishing is the enrolment: whoever signed this version compared what it enrols anew.
+        broken = broken_chains(present, directory)
+        require_continuity(present, directory, broken=broken)
+        for name in broken:
+            log.warning("organisation_re_enrolled", organisation=name)
         return directory
 
     async def _adopt_published(self, version: int) -> None:
@@ -193,14 +199,9 @@ class Publication:
             self._allow_list = latest.allow_list
             self._published = latest.version
             if self._writer.slot == SLOT:
-                await asyncio.to_thread(self._keep, latest)
+                await self._memory.keep(latest.directory, latest.allow_list)
             metrics.DIRECTORY_VERSION.set(latest.version)
             metrics.DIRECTORY_EXPIRES.set(self._trust.directory.expires.timestamp())
-
-    def _keep(self, published: Published) -> None:
-        """Keep the highest version beside the keys too; the allow list first, it is named."""
-        write_file(self._keys / ALLOW_LIST, published.allow_list)
-        write_file(self._keys / DIRECTORY, published.directory)
 
 
 def _draft(directory: Directory, document: bytes, allow_list: bytes) -> Draft:

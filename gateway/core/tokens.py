@@ -75,7 +75,9 @@ def _parts(items: list[TokenItem]) -> list[list[TokenItem]]:
 
 
 def _signer(trust: Trust, begins: datetime) -> PermitSigner:
-    key = trust.keys.permit_key_at(trust.directory.core.permit_keys, begins)
+    # A token says in whole seconds when it was issued, and is verified by the keys of that second.
+    issued = begins.replace(microsecond=0)
+    key = trust.keys.permit_key_at(trust.directory.core.permit_keys, issued)
     return PermitSigner(key.key, kid=key.kid)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from certs.own_keys import certificate_files
+from certs.own_keys import PrivateKeySet
 from certs.publish import read_directory
 from gateway.demo import asking, cast
 from gateway.demo.asking import PROVIDED, REFUSED
@@ -119,7 +119,7 @@ def _relay(stage: Stage) -> Relay:
         PROVIDER,
         fleet[PROVIDER].url("network"),
         certificates={
-            name: certificate_files(running.instance.keys, "network")
+            name: PrivateKeySet.load(running.instance.keys).network_certificate
             for name, running in fleet.running.items()
         },
         directory=read_directory(fleet[cast.CORE].instance.keys),

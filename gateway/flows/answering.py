@@ -269,7 +269,8 @@ class Answering:
         try:
             if self.lawful(matter, gate, now) is None:
                 return Denied(reason=LAW_CHANGED)
-            self._context.trust.directory.sealing_key(matter.inquirer, matter.inquiry.reply_key)
+            directory = self._context.trust.directory
+            directory.sealing_key(matter.inquirer, matter.inquiry.reply_key, at=now)
         except RefusedByLawError as refused:
             return Denied(reason=refused.reason)
         except UnknownBodyError as unknown:

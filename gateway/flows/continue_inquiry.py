@@ -25,11 +25,11 @@ from gateway.flows.permit_lane import (
     RefusedByCore,
     ask_permits,
 )
-from gateway.flows.provide import LookForDirectory
 from gateway.flows.provision_lane import Provided, ProvisionWanted, ask_provisions
 from gateway.flows.receipts import Receipts
 from gateway.flows.sealed import SealedInvalidError
 from gateway.flows.statements import StatementInvalidError
+from gateway.flows.trust import LookForDirectory
 from gateway.outbound.errors import ItemRefusedError, PeerProtocolError, PeerUnavailableError
 from gateway.outbound.lanes import Lane
 from gateway.storage import inquiries

@@ -14,7 +14,7 @@ from gateway.flows.context import Context
 from gateway.flows.proofs import prove
 from gateway.flows.record_types import Recorded
 from gateway.flows.sealed import key_to_wire, sealed_to_wire, start_sealing
-from gateway.flows.statements import Statement, StatementInvalidError, received
+from gateway.flows.statements import Statement, StatementInvalidError, received_or_fetched
 from gateway.outbound.errors import ItemRefusedError, PeerProtocolError
 from gateway.records.kinds import Inquiry, PermitGranted, Refusal
 from gateway.wire.network import (
@@ -75,15 +75,15 @@ async def ask_permits(
         )
     request = PermitsRequest(groups=proven.groups, keys=[key_to_wire(sealer.header)], items=items)
     answer = await context.peers.post(core, PATH, request, PermitsAnswer)
-    return _read(context, wanted, answer)
+    return await _read(context, wanted, answer)
 
 
-def _read(
+async def _read(
     context: Context, wanted: Sequence[PermitWanted], answer: PermitsAnswer
 ) -> list[PermitOutcome | Exception]:
     if len(answer.results) != len(wanted):
         raise PeerProtocolError("permits: another number of results")
-    statements = received(context.trust, answer.groups, sender=context.trust.core)
+    statements = await received_or_fetched(context.trust, answer.groups, sender=context.trust.core)
     outcomes: list[PermitOutcome | Exception] = []
     for item, result in zip(wanted, answer.results, strict=True):
         if result.problem is not None:

@@ -4,7 +4,7 @@ Known permits are answered from what was kept, byte for byte; new ones are decid
 the switches, the flags and the replica say, sealed, recorded, and only then sent.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -29,7 +29,8 @@ from gateway.flows.presented import (
 )
 from gateway.flows.proofs import prove
 from gateway.flows.record_types import EffectRefusedError, Recorded, StaleDecisionError
-from gateway.flows.statements import StatementInvalidError, Statements, received
+from gateway.flows.statements import StatementInvalidError, Statements, received_or_fetched
+from gateway.flows.trust import LookForDirectory
 from gateway.storage import provisions
 from gateway.storage.provisions import KeptAnswer
 from gateway.wire.fields import BODY_BYTES_MAX
@@ -49,7 +50,8 @@ ANSWER_BYTES_MAX: Final = BODY_BYTES_MAX * 9 // 10
 _BASE64: Final = 4
 """Characters for three bytes."""
 
-LookForDirectory = Callable[[], Awaitable[object]]
+UNKNOWN_KEY: Final = "token-key-unknown"
+"""Why a token is refused whose permit key our directory does not list."""
 
 
 class PermitUsedError(ConflictError):
@@ -108,8 +110,12 @@ class Provide:
 
         Raises `StatementInvalidError` when a group does not verify: nothing is done then.
         """
-        statements = received(self._context.trust, request.groups, sender=sender)
+        statements = await received_or_fetched(self._context.trust, request.groups, sender=sender)
         presented = self._present(sender, request, statements)
+        if any(getattr(item, "reason", None) == UNKNOWN_KEY for item in presented):
+            # Perhaps a permit key that a newer directory lists.
+            await self._look_for_directory()
+            presented = self._present(sender, request, statements)
         results: dict[int, _Result] = {
             place: item for place, item in enumerate(presented) if isinstance(item, SekishoError)
         }

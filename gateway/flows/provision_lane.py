@@ -21,7 +21,7 @@ from gateway.flows.statements import (
     Statement,
     StatementInvalidError,
     Statements,
-    received,
+    received_or_fetched,
 )
 from gateway.outbound.errors import ItemRefusedError, PeerProtocolError
 from gateway.records.entry import payload_commitment
@@ -74,7 +74,7 @@ async def ask_provisions(
     if len(answer.results) != len(wanted):
         raise PeerProtocolError("provisions: another number of results")
     openers = Openers(context.trust, answer.keys, sender=provider, purpose="answer")
-    statements = received(context.trust, answer.groups, sender=provider)
+    statements = await received_or_fetched(context.trust, answer.groups, sender=provider)
     outcomes: list[Provided | Exception] = []
     for item, result in zip(wanted, answer.results, strict=True):
         if result.problem is not None:

@@ -20,6 +20,7 @@ from gateway.flows.record_drafts import prepare_call
 from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_proofs import (
     Notary,
+    SignerAt,
     checkpoint_of,
     checkpoints_at,
     find_recorded,
@@ -210,6 +211,10 @@ class RecordWriter:
         What one batch recorded needs no read; the rest is proved under its slot's latest root.
         """
         return await prove(self._database, self._notary, recorded)
+
+    def sign_with(self, signer_at: SignerAt) -> None:
+        """Sign with the key that is in force at the moment of signing."""
+        self._notary.sign_with(signer_at)
 
     async def checkpoint(self, slot: int) -> str:
         """Return a note of a slot's committed root; raises NotFoundError, SlotFrozenError."""

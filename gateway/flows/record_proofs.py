@@ -6,8 +6,9 @@ database, so it is committed; where commits are replicated, a barrier makes sure
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from datetime import datetime
 from typing import Final
 
 from codes.canonical import instant
@@ -17,7 +18,7 @@ from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_types import Recorded, SlotFrozenError
 from gateway.metrics import RECORD_SIGN_SECONDS
 from gateway.records.errors import RecordsError
-from gateway.records.note import Checkpoint, LogSigner, sign_checkpoint
+from gateway.records.note import Checkpoint, LogSigner, is_signed_by, sign_checkpoint
 from gateway.records.statements import StatementGroup
 from gateway.records.tiles import Tile, node_source, tiles_for
 from gateway.records.tree import NodeSource, multiproof_nodes, range_nodes, root
@@ -25,6 +26,9 @@ from gateway.storage.database import Connection, Database
 from gateway.storage.records import find_entries
 from gateway.storage.slots import SlotState
 from gateway.storage.tiles import read_slots, read_tiles
+
+SignerAt = Callable[[datetime], LogSigner]
+"""The key that a checkpoint is signed with at an instant."""
 
 NOTES_MAX: Final = 256
 NODE_NOT_HELD: Final = "node-not-held"
@@ -46,7 +50,7 @@ class Notary:
         marks: ReleasedMarks,
         is_replicated: bool = False,
     ) -> None:
-        self._signer = signer
+        self._signer_at: SignerAt = lambda _moment: signer
         self._marks = marks
         self.is_replicated: Final = is_replicated
         self._clock = clock
@@ -57,9 +61,17 @@ class Notary:
         """Return a note of a committed root; called in the thread."""
         self._marks.put(checkpoint)
         with RECORD_SIGN_SECONDS.time():
-            return sign_checkpoint(
-                checkpoint, self._signer, time=int(self._clock.now().timestamp())
-            )
+            # Key and time belong together: whoever verifies takes the key of the time it says.
+            now = self._clock.now().replace(microsecond=0)
+            return sign_checkpoint(checkpoint, self._signer_at(now), time=int(now.timestamp()))
+
+    def sign_with(self, signer_at: SignerAt) -> None:
+        """Sign with the key that is in force at the moment of signing."""
+        self._signer_at = signer_at
+
+    def is_current(self, note: str) -> bool:
+        """Tell whether a note of ours is signed by the key in force; else it is made again."""
+        return is_signed_by(note, self._signer_at(self._clock.now()).public)
 
     def sign_all(self, checkpoints: Sequence[Checkpoint]) -> list[str]:
         """Return notes of committed roots; called in the thread."""
@@ -68,7 +80,7 @@ class Notary:
     async def note(self, checkpoint: Checkpoint) -> str:
         """Return a note of a committed root, an earlier one if there is one."""
         note = self._notes.get(checkpoint)
-        if note is None:
+        if note is None or not self.is_current(note):
             loop = asyncio.get_running_loop()
             note = await loop.run_in_executor(self.thread, self.sign, checkpoint)
             self.remember(checkpoint, note)
@@ -150,7 +162,7 @@ async def prove(
     by_slot: dict[int, list[Recorded]] = {}
     for entry in recorded:
         by_slot.setdefault(entry.slot, []).append(entry)
-    groups = {slot: _from_memory(entries) for slot, entries in by_slot.items()}
+    groups = {slot: _from_memory(notary, entries) for slot, entries in by_slot.items()}
     missing = {slot: by_slot[slot] for slot, group in groups.items() if group is None}
     if missing:
         groups |= await _from_tiles(database, notary, missing)
@@ -163,7 +175,7 @@ def _signable(state: SlotState) -> Checkpoint:
     return Checkpoint(state.origin, state.size, state.root)
 
 
-def _from_memory(entries: Sequence[Recorded]) -> StatementGroup | None:
+def _from_memory(notary: Notary, entries: Sequence[Recorded]) -> StatementGroup | None:
     """Return the group under the newest checkpoint that any of the entries came with, if it can.
 
     What this process recorded lately is still in the edge of its newest tree, whichever of the
@@ -173,6 +185,8 @@ def _from_memory(entries: Sequence[Recorded]) -> StatementGroup | None:
     if len(known) < len(entries):
         return None
     newest = max(known, key=lambda under: under.size)
+    if not notary.is_current(newest.checkpoint):
+        return None
     try:
         return StatementGroup.build(
             checkpoint=newest.checkpoint,

@@ -6,6 +6,7 @@ nothing of the message is believed (PROTOCOL §2 *Equal or refuse*).
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 from certs.errors import CertsError
 from codes.canonical import b64, unb64
@@ -17,6 +18,12 @@ from gateway.records.statements import Statement, StatementGroup, verify_group
 from gateway.wire.network import Group
 
 __all__ = ["Statement", "StatementInvalidError", "Statements", "received", "to_wire"]
+
+
+_UNKNOWN_YET: Final = frozenset(
+    {"log-line-missing", "no-log-keys", "unknown-organisation", "wrong-slot"}
+)
+"""What a statement lacks whose sender follows a newer directory than we do."""
 
 
 class StatementInvalidError(SekishoError):
@@ -60,7 +67,7 @@ def received(trust: Trust, groups: Iterable[Group], *, sender: str) -> Statement
     """
 
     def keys_at(moment: datetime) -> object:
-        return trust.directory.log_keys_at(sender, moment)
+        return trust.live_log_keys(sender, moment)
 
     try:
         slots = trust.directory.organisation(sender).slots
@@ -79,6 +86,17 @@ def received(trust: Trust, groups: Iterable[Group], *, sender: str) -> Statement
         )
     except (RecordsError, CertsError, CodesError) as error:
         raise StatementInvalidError("group: not verified", reason=error.reason) from None
+
+
+async def received_or_fetched(trust: Trust, groups: Sequence[Group], *, sender: str) -> Statements:
+    """Do as `received`; where a newer directory may know better, look for one before refusing."""
+    try:
+        return received(trust, groups, sender=sender)
+    except StatementInvalidError as error:
+        if error.reason not in _UNKNOWN_YET:
+            raise
+    await trust.look()
+    return received(trust, groups, sender=sender)
 
 
 def to_wire(groups: Iterable[StatementGroup]) -> list[Group]:

@@ -10,7 +10,12 @@ from gateway.errors import NotFoundError, SekishoError
 from gateway.flows.context import Context
 from gateway.flows.own_statements import exchanges_of
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns, new_id
-from gateway.flows.statements import Statement, StatementInvalidError, Statements, received
+from gateway.flows.statements import (
+    Statement,
+    StatementInvalidError,
+    Statements,
+    received_or_fetched,
+)
 from gateway.records.kinds import Correction
 from gateway.storage.corrections import CorrectionReceived
 from gateway.wire.lookups import CorrectionNotice, CorrectionNoticesRequest
@@ -30,7 +35,7 @@ class TakeCorrections:
         Raises `StatementInvalidError` when a group does not verify: nothing is done then.
         """
         self._context.trust.require_fresh(self._context.clock.now())
-        statements = received(self._context.trust, request.groups, sender=sender)
+        statements = await received_or_fetched(self._context.trust, request.groups, sender=sender)
         own = await exchanges_of(self._context, sender, [item.permit_id for item in request.items])
         results: list[str | SekishoError] = []
         drafts: list[tuple[int, Draft]] = []

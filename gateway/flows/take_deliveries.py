@@ -16,7 +16,12 @@ from gateway.flows.provision_lane import Provided, opened_payload, require_same_
 from gateway.flows.receipts import Receipts
 from gateway.flows.record_types import Draft
 from gateway.flows.sealed import Openers, SealedInvalidError
-from gateway.flows.statements import Statement, StatementInvalidError, Statements, received
+from gateway.flows.statements import (
+    Statement,
+    StatementInvalidError,
+    Statements,
+    received_or_fetched,
+)
 from gateway.records.kinds import Delivery as DeliveryEntry
 from gateway.storage import inquiries
 from gateway.storage.inquiries import InquiryRow
@@ -57,7 +62,9 @@ class TakeDeliveries:
         """
         incoming = _Incoming(
             sender=sender,
-            statements=received(self._context.trust, request.groups, sender=sender),
+            statements=await received_or_fetched(
+                self._context.trust, request.groups, sender=sender
+            ),
             openers=Openers(self._context.trust, request.keys, sender=sender, purpose="answer"),
         )
         async with self._context.database.read() as connection:

@@ -165,7 +165,7 @@ class Witnessing:
         metrics.WITNESSED.labels(outcome="cosigned").inc()
         name = witness_name(self.trust.network, self.trust.organisation)
         return await asyncio.to_thread(
-            cosign, checkpoint, self.trust.keys.witness, name=name, time=int(now.timestamp())
+            cosign, checkpoint, self.trust.witness_key_at(now), name=name, time=int(now.timestamp())
         )
 
     async def _contradicted(self, held: Witnessed, note: Note) -> None:

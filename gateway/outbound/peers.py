@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 import aiohttp
 
+from certs.errors import CertsError
 from gateway.errors import InvalidRequestError
 from gateway.outbound.errors import (
     MessageRefusedError,
@@ -126,6 +127,13 @@ class Peers:
             organisation, "POST", path, read, body=text.encode(), media_type=_TEXT
         )
 
+    def retire_changed(self) -> None:
+        """End the pools of peers that the directory changed for, idle connections at once."""
+        for organisation, pool in tuple(self._pools.items()):
+            if not self._is_current(organisation, pool):
+                del self._pools[organisation]
+                self._retire(pool)
+
     async def close(self) -> None:
         """Close every connection."""
         pools, self._pools = self._pools, {}
@@ -182,6 +190,12 @@ class Peers:
         pool = _Pool(session=_session(route.context), version=route.version, born=now)
         self._pools[organisation] = pool
         return pool
+
+    def _is_current(self, organisation: str, pool: _Pool) -> bool:
+        try:
+            return self._route_of(organisation).version == pool.version
+        except CertsError:
+            return False  # nobody's any more
 
     def _retire(self, pool: _Pool) -> None:
         """Close the pool now, or when the last message in flight has come back."""

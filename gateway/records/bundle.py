@@ -316,7 +316,8 @@ def _read_private(raw: bytes) -> Iterator[tuple[int, bytes]]:
         index = int.from_bytes(raw[position : position + _INDEX_BYTES], "big")
         length = int.from_bytes(raw[position + _INDEX_BYTES : position + head], "big")
         plaintext = raw[position + head : position + head + length]
-        if length > PRIVATE_BYTES_MAX or len(plaintext) != length:
+        is_whole = position + head <= len(raw) and len(plaintext) == length
+        if length > PRIVATE_BYTES_MAX or not is_whole:
             raise RecordsError("bad-bundle", "private parts")
         yield index, plaintext
         position += head + length

@@ -274,6 +274,8 @@ KINDS: Final = MappingProxyType[str, type[Public]](
         "inquiry-lapsed": Public,
         "correction-received": Public,
         "code-wanted": Public,
+        "peer-confirmed": Public,
+        "peer-taken-over": Public,
         "rules-changed": Public,
         "allow-list-changed": Public,
         "replicas-loaded": Public,

@@ -286,6 +286,17 @@ def cosignature_time(note: Note, name: str) -> int:
     return _time_of(stamped[0])
 
 
+def is_signed_by(note: str, keys: LogKeys) -> bool:
+    """Tell whether a note carries a line that names this Ed25519 key, unverified.
+
+    Raises:
+        RecordsError: as `parse_note`.
+    """
+    parsed = parse_note(note)
+    wanted = key_id(parsed.checkpoint.origin, ED25519_TYPE, keys.ed25519)
+    return any(line.key_id == wanted for line in parsed.lines)
+
+
 @counted("verify_checkpoint")
 def verify_checkpoint(note: Note | str, *, origin: str, keys: LogKeys) -> VerifiedCheckpoint:
     """Return the checkpoint if it is of this origin and both log keys signed it.

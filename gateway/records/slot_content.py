@@ -9,7 +9,7 @@ from typing import Final
 
 from codes.canonical import parse_instant
 from gateway.records.bundle import SlotExport
-from gateway.records.entry import open_private, parse_entry
+from gateway.records.entry import parse_entry
 from gateway.records.errors import RecordsError
 from gateway.records.findings import Fault
 from gateway.records.kinds import Opened
@@ -64,24 +64,6 @@ def check_entries(
             return EntryFindings(times=tuple(times), faults=(fault,))
         times.append(made_at)
     return EntryFindings(times=tuple(times), faults=())
-
-
-def check_private(export: SlotExport) -> list[Fault]:
-    """Return a fault for every opened private part that its entry did not commit to."""
-    faults = []
-    for index in sorted(export.private):
-        position = index - export.first
-        if not 0 <= position < len(export.entries):
-            faults.append(Fault(slot=export.slot, index=index, reason="private-mismatch"))
-            continue
-        try:
-            committed = parse_entry(export.entries[position]).public.private
-            open_private(export.private[index], committed)
-        except RecordsError as error:
-            reason = "private-mismatch"
-            detail = error.detail or error.reason
-            faults.append(Fault(slot=export.slot, index=index, reason=reason, detail=detail))
-    return faults
 
 
 def check_period(

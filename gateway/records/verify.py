@@ -8,20 +8,27 @@ never recorded, nor about the truth of what was.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from codes.canonical import parse_instant
 from codes.errors import CodesError
-from gateway.records.bundle import Files, SlotExport, read_manifest, read_slot
+from gateway.records.bundle import (
+    Files,
+    SlotExport,
+    read_manifest,
+    read_peer_notes,
+    read_slot,
+)
 from gateway.records.errors import RecordsError
 from gateway.records.findings import Fault
 from gateway.records.slot_content import (
     CosignedBounds,
     check_entries,
     check_period,
-    check_private,
 )
 from gateway.records.slot_notes import SignedNote, read_foreign, read_notes
+from gateway.records.slot_private import PeerNotes, check_private, peer_notes_by_hash
 from gateway.records.slot_tree import TreeFindings, check_tree
 from gateway.records.trust import LogTrust
 
@@ -86,14 +93,15 @@ def verify_bundle(
     raises: it is reported with the first bad index.
 
     Raises:
-        RecordsError: bad-bundle without a readable manifest, other-log if it is somebody
-            else's, bad-period.
+        RecordsError: bad-bundle without a readable manifest and peers' notes, other-log if it is
+            somebody else's, bad-period.
     """
     manifest = read_manifest(files)
     if (manifest.network, manifest.organisation) != (trust.network, trust.organisation):
         raise RecordsError("other-log")
     first, last = begins or manifest.begins, ends or manifest.ends
     period = _period(first, last)
+    peer_notes = peer_notes_by_hash(read_peer_notes(files))
     reports: list[SlotReport] = []
     faults: list[Fault] = []
     entries = 0
@@ -106,7 +114,9 @@ def verify_bundle(
         except RecordsError as error:
             faults.append(Fault(slot=slot, index=None, reason=error.reason, detail=error.detail))
             continue
-        report = verify_slot(export, trust=trust, period=period, foreign_notes=foreign_notes)
+        report = verify_slot(
+            export, trust=trust, period=period, foreign_notes=foreign_notes, peer_notes=peer_notes
+        )
         reports.append(report)
         faults += report.faults
         entries += len(export.entries)
@@ -121,9 +131,18 @@ def verify_bundle(
 
 
 def verify_slot(
-    export: SlotExport, *, trust: LogTrust, period: Period, foreign_notes: Sequence[str] = ()
+    export: SlotExport,
+    *,
+    trust: LogTrust,
+    period: Period,
+    foreign_notes: Sequence[str] = (),
+    peer_notes: PeerNotes = MappingProxyType({}),
 ) -> SlotReport:
-    """Return what one slot's export proves, and its faults, each with its first bad index."""
+    """Return what one slot's export proves, and its faults, each with its first bad index.
+
+    `foreign_notes` are checkpoints of this log that others hold, `peer_notes` those of others'
+    logs that this log's receipts name, by their hash.
+    """
     notes, faults = read_notes(export.slot, export.notes, trust)
     foreign = read_foreign(export.slot, foreign_notes, trust)
     tree = check_tree(export, notes, foreign)
@@ -132,7 +151,7 @@ def verify_slot(
         export, trust, bounds=CosignedBounds(tree.agreeing), stop=_first_bad(tree, export)
     )
     faults += content.faults
-    faults += check_private(export)
+    faults += check_private(export, trust, peer_notes)
     faults += check_period(export, content.times, _signed(notes, foreign, period), period=period)
     cosigned = _cosigned(tree.agreeing, trust.cosigners_min)
     covered = sum(1 for time in content.times if time < period[1]) + export.first

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, LiteralString
 
 import msgspec
@@ -301,3 +301,24 @@ def _row(row: Any) -> InquiryRow:  # noqa: ANN401 - a driver's record, read by c
         finished_at=row["finished_at"],
         acknowledged_at=row["acknowledged_at"],
     )
+
+
+# Withdrawn ones too: what people held may still be delivered, and is on record then.
+_UNEXPIRED: Final[LiteralString] = """
+    SELECT EXISTS (
+        SELECT FROM inquiries
+         WHERE state IN ('open', 'withheld', 'withdrawn')
+           AND accepted_at < $1
+           AND coalesce(request_expires, accepted_at + $3::interval) > $2
+    )
+"""
+
+
+async def has_unexpired(
+    connection: Connection, *, accepted_before: datetime, now: datetime, life: timedelta
+) -> bool:
+    """Tell whether an answer may still come to anything that was accepted before a moment.
+
+    `life` is how long a request may live that has no term yet.
+    """
+    return bool(await connection.fetchval(_UNEXPIRED, accepted_before, now, life))

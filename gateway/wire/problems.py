@@ -98,6 +98,7 @@ PROBLEM_TYPES: Final = _catalogue(
     ("same-approver", HTTPStatus.FORBIDDEN, "One person is not both pairs of eyes"),
     ("flag-maker", HTTPStatus.FORBIDDEN, "Who set or lifted the flag does not decide here"),
     ("not-releasable", HTTPStatus.FORBIDDEN, "Law, switch or rule forbids this answer now"),
+    ("other-key-set", HTTPStatus.FORBIDDEN, "The directory lists another key set than that"),
     ("staff-rule", HTTPStatus.FORBIDDEN, "A rule about accounts refuses this"),
     # What stands in the way.
     ("hold-closed", HTTPStatus.CONFLICT, "The hold takes no decision any more"),

@@ -1,9 +1,10 @@
 """The pure parts take clock, randomness and the outer world as arguments, never by themselves."""
 
 import ast
+import sys
 from pathlib import Path
 
-from tests.tools.tree import dotted, modules
+from tests.tools.tree import PACKAGES, dotted, modules
 
 _PURE = ("codes", "policies", "gateway/domain", "gateway/records")
 _FORBIDDEN_MODULES = frozenset(
@@ -24,8 +25,12 @@ _READS_FILES = ("codes/tables.py", "policies/release.py", "policies/facts.py", "
 _OUTSIDE = ("gateway/cli", "gateway/demo", "gateway/bench", "gateway/client")
 
 
+# A program of its own that only lies there; it imports nothing of ours, and nobody imports it.
+_PROGRAM = Path("gateway/records/standalone_verifier.py")
+
+
 def _pure() -> list[tuple[Path, ast.Module]]:
-    return list(modules(*_PURE))
+    return [(path, tree) for path, tree in modules(*_PURE) if path != _PROGRAM]
 
 
 def _imported(tree: ast.Module) -> set[str]:
@@ -88,6 +93,19 @@ def test_only_tables_and_law_touch_files() -> None:
     }
 
     assert found == set()
+
+
+def test_the_one_file_verifier_needs_nothing_but_cryptography() -> None:
+    ((_, tree),) = [found for found in modules("gateway/records") if found[0] == _PROGRAM]
+    roots = {name.split(".")[0] for name in _imported(tree)}
+
+    assert roots - sys.stdlib_module_names == {"cryptography"}
+
+
+def test_nobody_imports_the_one_file_verifier() -> None:
+    imported = {name for _, tree in modules(*PACKAGES) for name in _imported(tree)}
+
+    assert not {name for name in imported if name.endswith(_PROGRAM.stem)}
 
 
 def test_only_the_clock_asks_what_time_it_is() -> None:

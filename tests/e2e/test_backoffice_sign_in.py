@@ -9,7 +9,7 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
-from certs.own_keys import certificate_files
+from certs.own_keys import PrivateKeySet, certificate_files
 from certs.tls import listener_client_context
 from certs.tokens import token_digest
 from codes.canonical import b64
@@ -302,7 +302,11 @@ async def test_a_stranger_to_the_listeners_ca_does_not_get_through_the_handshake
 ) -> None:
     keys = network.parties[UNION].settings.network.keys_dir
     ca = certificate_files(keys, "backoffice-ca").certificate
-    for own in (None, certificate_files(keys, "network"), certificate_files(keys, "staff")):
+    for own in (
+        None,
+        PrivateKeySet.load(keys).network_certificate,
+        certificate_files(keys, "staff"),
+    ):
         tls = listener_client_context(ca=ca, own=own)
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
             with pytest.raises((aiohttp.ClientError, ssl.SSLError)):

@@ -11,16 +11,19 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
+from certs.keystore import Box
 from codes.numbers import UnifiedNumber
 from gateway.cli.bundles import opened_bundle
 from gateway.cli.output import ExitCode
 from gateway.demo import cast
 from gateway.domain.inquiry import InquiryState
+from gateway.flows.record_seal import private_ad
 from gateway.records.bundle import read_slot
 from gateway.records.entry import parse_entry
 from gateway.records.proof_files import read_proof
 from gateway.records.tree import leaf_hash, root_from_audit_path
 from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
+from tests.damage.judges import by_one_file, by_the_program
 from tests.e2e.parties import Network
 from tests.e2e.people import People
 from tests.e2e.staff import Person, Ran, a_person, first_account, run_cli, run_offline
@@ -103,6 +106,42 @@ async def test_an_export_verifies_offline_but_is_unproved_without_witnesses(
     assert (strict.code, strict.json["complete"]) == (ExitCode.FAILED, "unproved")
     assert (allowed.code, allowed.json["faults"]) == (ExitCode.DONE, [])
     assert allowed.json["entries"] > len(allowed.json["slots"])
+
+
+async def test_the_one_file_says_the_same_of_every_partys_export(
+    network: Network, bundles: dict[str, Path]
+) -> None:
+    for bundle in bundles.values():
+        with opened_bundle(bundle) as files:
+            said = by_one_file(files, Path(root_of(network)))
+            assert said == by_the_program(files, Path(root_of(network)))
+        assert (said.faults, said.complete) == ((), False)
+
+
+async def test_an_opened_receipt_is_proved_by_its_peer(
+    network: Network, bundles: dict[str, Path]
+) -> None:
+    context = network.gateway(UNION).context
+    async with context.database.read() as connection:
+        rows = await connection.fetch(
+            "SELECT slot, index, entry_id, month, private FROM log_entries WHERE kind = 'receipt'"
+        )
+    with opened_bundle(bundles[UNION]) as bundle:
+        files = dict(bundle)
+    for row in rows:
+        month = f"{row['month'] // 100:04d}-{row['month'] % 100:02d}"
+        box = Box(context.vault.keys.month(month, create=False))
+        plaintext = box.open(row["private"], private_ad(UNION, row["entry_id"].hex))
+        head = row["index"].to_bytes(8, "big") + len(plaintext).to_bytes(4, "big")
+        name = f"slots/{row['slot']}.private"
+        files[name] = files.get(name, b"") + head + plaintext
+    places = {(row["slot"], row["index"], "receipt-unproved") for row in rows}
+
+    assert places
+    for judge in (by_the_program, by_one_file):
+        assert judge(files, Path(root_of(network))).faults == ()
+        alone = {**files, "peer-notes.json": b'{"notes":[]}'}
+        assert set(judge(alone, Path(root_of(network))).faults) == places
 
 
 async def test_one_changed_byte_names_its_entry(

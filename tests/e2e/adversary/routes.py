@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from certs.own_keys import CertificateFiles, certificate_files
+from certs.own_keys import CertificateFiles, PrivateKeySet
 from gateway.demo import cast
 from tests.e2e.parties import Network
 
@@ -63,9 +63,9 @@ def documents(network: Network, party: str) -> dict[str, Any]:
 
 def certificate_of(network: Network, name: str) -> CertificateFiles:
     """Return certificate and key of any member, also of one that does not run."""
-    return certificate_files(
-        network.folder / "network" / "organisations" / name / "keys", "network"
-    )
+    return PrivateKeySet.load(
+        network.folder / "network" / "organisations" / name / "keys"
+    ).network_certificate
 
 
 def _document(application: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from certs.publish import (
     publish_directory,
     read_published,
 )
+from certs.rotation import renew_permit_key
 from gateway.demo import cast
 from gateway.errors import StaleDirectoryError
 from gateway.flows.trust import Trust
@@ -46,11 +47,16 @@ async def published(night: Night, changes: DirectoryChanges) -> int:
     network = night.network
     keys = network.parties[cast.CORE].settings.network.keys_dir
     directory = publish_directory(keys, changes=changes, now=night.clock.now())
-    publication = core_services(network).publication
-    async with asyncio.timeout(10):
-        while publication.directory.version < directory.version or not publication.is_published:
-            await asyncio.sleep(0.01)
+    await until_published(night, directory.version)
     return directory.version
+
+
+async def until_published(night: Night, version: int) -> None:
+    """Return when the core stands behind this version."""
+    publication = core_services(night.network).publication
+    async with asyncio.timeout(10):
+        while publication.directory.version < version or not publication.is_published:
+            await asyncio.sleep(0.01)
 
 
 async def looked(night: Night, *names: str) -> None:
@@ -120,6 +126,26 @@ async def test_a_provider_that_is_behind_fetches_before_it_answers(night: Night)
     assert trust.directory.version < version
 
     reply = await night.union.present(permitted)
+
+    assert provision_of(reply).outcome == "provided"
+    assert trust.directory.version == version
+
+
+async def test_a_provider_that_does_not_know_the_permit_key_fetches_before_it_refuses(
+    night: Night,
+) -> None:
+    night.before()
+    await looked(night)
+    keys = night.network.parties[cast.CORE].settings.network.keys_dir
+    version = renew_permit_key(keys, now=night.clock.now()).version
+    await until_published(night, version)
+    await looked(night, cast.GUNMA_UNION)
+    permitted = await night.union.permitted()
+    trust = night.network.gateway(cast.NAGAOKA).context.trust
+    assert trust.directory.version < version
+
+    async with adds(night.network, cast.NAGAOKA, provision=1, refusal=0):
+        reply = await night.union.present(permitted)
 
     assert provision_of(reply).outcome == "provided"
     assert trust.directory.version == version

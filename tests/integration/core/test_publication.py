@@ -18,9 +18,9 @@ from certs.publish import PUBLISHED, DirectoryChanges, publish_directory
 from certs.roots import Root
 from codes.canonical import instant
 from gateway.app.floor import RouteBook
-from gateway.core.publication import DIRECTORY
 from gateway.demo import cast
 from gateway.flows.record_read import RecordReader, Search
+from gateway.flows.trust_memory import DIRECTORY
 from gateway.records.kinds import DirectoryChanged, Refusal
 from gateway.storage import core_directories
 from policies.measures import Assessment, StopSwitch

@@ -1,66 +1,30 @@
 """What a gateway believes of the network: fail closed, and never two opinions about itself."""
 
-import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from certs.directory import VALIDITY, Directory
+from certs.directory import VALIDITY
 from certs.errors import CertsError
-from certs.network import init_network, keys_directory
-from certs.own_keys import PrivateKeySet, read_public
-from certs.publish import DirectoryChanges, publish_directory, read_published
-from certs.rotation import renew_key_set
+from certs.log_keys import LogPublicKeys
+from certs.network import keys_directory
+from certs.own_keys import CertificateFiles, PrivateKeySet
+from certs.publish import DirectoryChanges, read_published
+from certs.rotation import KeyKind, renew_key_set
+from codes.canonical import canonical_json
 from gateway.demo import cast
 from gateway.errors import ClockOffError, StaleDirectoryError
 from gateway.flows.trust import CLOCK_OFF_MAX, Trust
 from tests.integration.core.world import WorldClock
+from tests.integration.flows.trusts import SECOND, UNION, enrolled_anew, opened, publish
 
-UNION = cast.GUNMA_UNION
-PARTIES = (cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS)
-PORTS = {name: 50_000 + number for number, name in enumerate(PARTIES)}
-SECOND = timedelta(seconds=1)
-NOTHING = DirectoryChanges()
+LEAD = timedelta(minutes=15)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trust") / "network"
-    init_network(
-        cast.network_spec(PORTS, environment="test"),
-        folder,
-        allow_list=cast.allow_list().to_document(),
-        now=WorldClock().now(),
-    )
-    return folder
-
-
-@pytest.fixture
-def network(made: Path, tmp_path: Path) -> Path:
-    """The folder of a network's keys, this test's own."""
-    return Path(shutil.copytree(made, tmp_path / "network"))
-
-
-@pytest.fixture
-def clock() -> WorldClock:
-    return WorldClock()
-
-
-def opened(network: Path, clock: WorldClock) -> Trust:
-    """Return the union's trust as its gateway opens it from the documents beside the keys."""
-    keys = keys_directory(network, UNION)
-    return Trust.open(
-        keys=PrivateKeySet.load(keys),
-        raw_directory=read_public(keys / "directory.json"),
-        raw_allow_list=read_public(keys / "allow-list.json"),
-        clock=clock,
-        environment="test",
-    )
-
-
-def publish(network: Path, clock: WorldClock, changes: DirectoryChanges = NOTHING) -> Directory:
-    return publish_directory(network, changes=changes, now=clock.now())
+def in_use(trust: Trust, moment: datetime) -> tuple[CertificateFiles, LogPublicKeys, str]:
+    """Return what a gateway shows, signs with at a moment, and wants answers sealed to."""
+    return trust.network_certificate, trust.log_signer_at(moment).public, trust.reply_key()
 
 
 def reason_of(trust: Trust, raw: bytes) -> str:
@@ -99,13 +63,70 @@ def test_a_forged_directory_does_not_open(network: Path, clock: WorldClock) -> N
 def test_a_directory_that_says_something_else_of_us_is_refused_until_it_says_what_we_do(
     network: Path, clock: WorldClock
 ) -> None:
-    ours = renew_key_set(network / "organisations" / UNION, now=clock.now())
     trust = opened(network, clock)
+    ours = trust.directory.organisation(UNION).key_set_documents[0]
+    false = enrolled_anew(network, UNION, clock)
+    other = publish(network, clock, DirectoryChanges(re_enrolled=(false,)))
 
-    assert reason_of(trust, publish(network, clock).raw) == "own-entry-differs"
+    assert reason_of(trust, other.raw) == "own-entry-differs"
     assert trust.is_disowned
-    assert trust.adopt(publish(network, clock, DirectoryChanges(key_sets=(ours,))).raw, None)
+    right = DirectoryChanges(re_enrolled=(canonical_json(ours),))
+    assert trust.adopt(publish(network, clock, right).raw, None)
     assert not trust.is_disowned
+
+
+def test_new_private_halves_are_taken_up_when_the_directory_lists_them(
+    network: Path, clock: WorldClock
+) -> None:
+    trust = opened(network, clock)
+    now = clock.now()
+    before = in_use(trust, now)
+    begins = now + LEAD
+    document = renew_key_set(
+        network / "organisations" / UNION, now=now, begins=begins, kinds=frozenset(KeyKind)
+    )
+    assert trust.adopt(publish(network, clock).raw, None)
+    assert in_use(trust, begins) == before
+
+    assert trust.adopt(publish(network, clock, DirectoryChanges(key_sets=(document,))).raw, None)
+    assert in_use(trust, now) == before
+    clock.ahead += LEAD
+    trust.turn()
+
+    newest = trust.keys.key_set
+    assert trust.log_signer_at(begins - SECOND) is not trust.log_signer_at(begins)
+    assert trust.log_signer_at(begins).public == newest.log
+    assert trust.witness_key_at(begins).public == newest.witness
+    assert trust.network_certificate == trust.keys.certificate_of(newest) != before[0]
+    assert trust.reply_key() == newest.newest_sealing.key_id != before[2]
+    assert trust.sealing_private(before[2]) is not None
+
+
+def test_the_clock_alone_ends_what_a_key_set_announced_for_later_replaces(
+    network: Path, clock: WorldClock
+) -> None:
+    trust, now = opened(network, clock), clock.now()
+    seen: list[int] = []
+    old = trust.directory.certificates(UNION)[0].sha256
+    own = network / "organisations" / UNION
+    documents = [
+        renew_key_set(own, now=now, begins=now + number * LEAD, kinds=frozenset({KeyKind.TLS}))
+        for number in (1, 2)
+    ]
+    for document in documents:
+        changes = DirectoryChanges(key_sets=(document,))
+        assert trust.adopt(publish(network, clock, changes).raw, None)
+    trust.watch(lambda new, _old: seen.append(len(new.certificates(UNION))))
+
+    trust.turn()
+    assert seen == []
+    assert trust.directory.organisation_by_certificate(old).name == UNION
+    clock.ahead += 2 * LEAD
+    trust.turn()
+
+    assert seen == [2]
+    with pytest.raises(CertsError):
+        trust.directory.organisation_by_certificate(old)
 
 
 def test_a_directory_that_names_another_allow_list_is_taken_with_that_list_alone(

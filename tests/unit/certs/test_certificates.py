@@ -104,6 +104,15 @@ def test_what_may_not_be_pinned_is_refused(what: str) -> None:
     assert _reason(make()) == reason
 
 
+def test_a_key_of_a_kind_that_nobody_knows_is_refused() -> None:
+    # Found by fuzzing: the object identifier of elliptic curve keys with one bit changed.
+    known, unknown = bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8658ce3d0201")
+    der = _made()
+    assert known in der
+
+    assert _reason(der.replace(known, unknown)) == "certificate-malformed"
+
+
 @pytest.mark.parametrize("days", [0, 91])
 def test_a_lifetime_out_of_bounds_is_not_issued(days: int) -> None:
     with pytest.raises(TlsError) as refusal:

@@ -19,7 +19,6 @@ from certs.network import init_network, keys_directory
 from certs.network_spec import NetworkSpec, OrganisationSpec
 from certs.own_keys import (
     PrivateKeySet,
-    certificate_files,
     load_ca,
     load_directory_key,
     load_organisation_key,
@@ -28,11 +27,11 @@ from certs.own_keys import (
 )
 from certs.publish import DirectoryChanges, publish_directory
 from certs.rotation import (
+    KeyKind,
     renew_directory_key,
     renew_key_set,
     renew_permit_key,
     renew_root,
-    take_up_certificate,
 )
 from tests.unit.certs.networks import ALLOW_LIST, DAY, HOUR, NOW, Network, a_network, a_spec
 
@@ -116,9 +115,9 @@ def test_secrets_are_read_by_their_owner_alone() -> None:
 def test_openssl_reads_keys_and_certificates() -> None:
     keys = FIRST.core
     for words in (
-        ["pkey", "-noout", "-in", str(keys / "log" / "ed25519.key.pem")],
-        ["pkey", "-noout", "-in", str(keys / "tls" / "network.key.pem")],
-        ["x509", "-noout", "-in", str(keys / "tls" / "network.cert.pem")],
+        ["pkey", "-noout", "-in", str(log_key(keys) / "ed25519.key.pem")],
+        ["pkey", "-noout", "-in", str(FIRST.keys("core").network_certificate.key)],
+        ["x509", "-noout", "-in", str(FIRST.keys("core").network_certificate.certificate)],
         [
             "verify",
             "-CAfile",
@@ -202,18 +201,19 @@ def test_a_network_file_of_any_size_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_key_that_others_may_read_is_refused(network: Network) -> None:
-    path = network.core / "log" / "ed25519.key.pem"
+    path = log_key(network.core) / "ed25519.key.pem"
     path.chmod(0o640)
 
     assert _refused(lambda: network.keys("core")) == "key-file-too-open"
 
 
 def test_a_private_half_that_is_not_the_published_one_is_refused(network: Network) -> None:
-    write_pair(network.core / "log", LogSigner.generate().to_bytes())
+    write_pair(log_key(network.core), LogSigner.generate().to_bytes())
     assert _refused(lambda: network.keys("core")) == "key-of-another"
 
     nagaoka, union = (keys_directory(network.path, name) for name in ("nagaoka", "union"))
-    shutil.copytree(nagaoka / "tls", union / "tls", dirs_exist_ok=True)
+    shutil.rmtree(union / "tls")
+    shutil.copytree(nagaoka / "tls", union / "tls")
     assert _refused(lambda: network.keys("union")) == "key-of-another"
     (sealing,) = (nagaoka / "sealing").iterdir()
     sealing.rename(sealing.with_name("0" * 64 + ".key"))
@@ -222,7 +222,7 @@ def test_a_private_half_that_is_not_the_published_one_is_refused(network: Networ
 
 def test_a_certificate_with_another_key_is_refused(network: Network) -> None:
     tls = keys_directory(network.path, "union") / "tls"
-    shutil.copyfile(tls / "staff.key.pem", tls / "network.key.pem")
+    shutil.copyfile(tls / "staff.key.pem", network.keys("union").network_certificate.key)
 
     assert _refused(lambda: network.keys("union")) == "key-of-another"
 
@@ -250,13 +250,12 @@ def test_files_that_hold_no_key_are_refused(network: Network, tmp_path: Path) ->
     assert _refused(lambda: read_p256(private)) == "key-malformed"
     write_file(private, bytes(65 * 1024), mode=0o600)
     assert _refused(lambda: read_private(private)) == "key-file-too-large"
-    assert _refused(lambda: read_p256(FIRST.core / "log" / "ed25519.key.pem")) == (
+    assert _refused(lambda: read_p256(log_key(FIRST.core) / "ed25519.key.pem")) == (
         "key-of-another-kind"
     )
-    shutil.copyfile(
-        network.core / "log" / "mldsa44.key.pem", network.core / "log" / "ed25519.key.pem"
-    )
-    assert _refused(lambda: read_pair(network.core / "log")) == "key-of-another-kind"
+    log = log_key(network.core)
+    shutil.copyfile(log / "mldsa44.key.pem", log / "ed25519.key.pem")
+    assert _refused(lambda: read_pair(log)) == "key-of-another-kind"
     assert _refused(lambda: read_certificate(sealing)) == "key-malformed"
     assert _refused(lambda: load_ca(FIRST.core, "ops")) == "unknown-listener"
 
@@ -269,6 +268,12 @@ def test_key_sets_that_are_missing_or_no_documents_are_refused(network: Network)
     assert _refused(lambda: network.keys("core")) == "key-file-unreadable"
 
 
+def log_key(keys: Path) -> Path:
+    """Return the folder of the one log key there is."""
+    (place,) = (keys / "log").iterdir()
+    return place
+
+
 def test_keys_that_must_be_offline_are_nowhere_near_the_gateway() -> None:
     own = FIRST.path / "organisations" / "nagaoka"
 
@@ -278,17 +283,37 @@ def test_keys_that_must_be_offline_are_nowhere_near_the_gateway() -> None:
         load_directory_key(own / "keys")
 
 
-def test_a_renewed_certificate_is_taken_up_when_everybody_knows_it(network: Network) -> None:
+def test_each_key_set_finds_its_own_private_halves_among_all_there_are(network: Network) -> None:
     own = network.path / "organisations" / "union"
-    before = network.keys("union").network_certificate.load().certificate
-    document = renew_key_set(own, now=NOW + DAY)
-    assert network.keys("union").network_certificate.load().certificate == before
+    first = network.keys("union")
+    renew_key_set(own, now=NOW + DAY, kinds=frozenset(KeyKind))
 
-    publish_directory(network.path, changes=DirectoryChanges(key_sets=(document,)), now=NOW + DAY)
-    take_up_certificate(own)
+    both = network.keys("union")
 
-    after = network.keys("union").network_certificate.load().certificate
-    assert after == certificate_files(own / "keys", "network-next").load().certificate != before
+    before, after = both.key_sets
+    assert both.log_of(before).public == first.log.public == before.log != after.log
+    assert both.witness_of(before).public == before.witness != after.witness
+    assert both.log.public == after.log
+    assert both.certificate_of(before) == first.network_certificate != both.network_certificate
+    assert [one.sha256 for one in after.tls][1:] == [before.tls[0].sha256]
+
+
+def test_what_is_revoked_is_listed_no_longer_and_from_a_moment_ago_on(network: Network) -> None:
+    own = network.path / "organisations" / "union"
+    planned = NOW + DAY + HOUR
+    renew_key_set(own, now=NOW + DAY, begins=planned)
+    renew_key_set(own, now=NOW + 2 * DAY, kinds=frozenset(KeyKind), revoke=True)
+
+    _, announced, last = network.keys("union").key_sets
+
+    assert announced.not_before == planned == announced.newest_sealing.not_before
+    assert last.not_before < NOW + 2 * DAY
+    assert not {one.sha256 for one in last.tls} & {one.sha256 for one in announced.tls}
+    assert not {one.key_id for one in last.sealing} & {one.key_id for one in announced.sealing}
+    assert last.log != announced.log
+    assert last.organisation_key == announced.organisation_key
+    core = network.path / "organisations" / "core"
+    assert _refused(lambda: renew_key_set(core, now=NOW, revoke=True)) == "core-certificate"
 
 
 def test_a_replaced_sealing_key_stays_listed_for_a_month(network: Network) -> None:

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from certs.continuity import Change, Finding, continuity, require_continuity
+from certs.continuity import Change, Finding, broken_chains, continuity, require_continuity
 from certs.directory import Directory
 from certs.documents import DocumentSigner
 from certs.errors import CertsError, DirectoryError
+from certs.held_peers import read_held, write_held
 from certs.key_files import write_file
 from certs.network import enrol_organisation, make_permit_key
 from certs.network_spec import OrganisationSpec
 from certs.publish import DirectoryChanges, publish_directory, read_published
 from certs.rotation import renew_key_set, renew_root
-from codes.canonical import instant
+from codes.canonical import canonical_json, instant
 from tests.unit.certs.networks import (
     DAY,
     HOUR,
@@ -289,6 +290,27 @@ def test_key_sets_unlike_those_seen_before_are_a_re_enrolment(network: Network) 
 
     assert findings == [Finding(change=Change.RE_ENROLLED, organisation="union")]
     assert findings[0].is_refused
+
+
+def test_a_chain_that_begins_anew_is_published_only_by_whoever_says_so(network: Network) -> None:
+    spec = OrganisationSpec(name="union", role="gateway", endpoint="https://127.0.0.1:9003")
+    root = (network.core / "root.json").read_bytes()
+    new = enrol_organisation(spec, network.path / "anew", spec=a_spec(), root=root, now=NOW)
+    key_sets = new["key_sets"]
+    assert isinstance(key_sets, list)
+    raw = canonical_json(key_sets[0])
+
+    with pytest.raises(CertsError) as refusal:
+        publish_directory(network.path, changes=DirectoryChanges(key_sets=(raw,)), now=NOW)
+    following = publish_directory(
+        network.path, changes=DirectoryChanges(re_enrolled=(raw,)), now=NOW
+    )
+
+    assert refusal.value.reason == "signature-missing"
+    assert [one.version for one in following.organisation("union").key_sets] == [1]
+    (held,) = broken_chains(network.directory, following).values()
+    assert held.claimed == following.organisation("union").key_sets[0].digest
+    assert read_held(write_held({"union": held}), network="testnet") == {"union": held}
 
 
 def test_who_withdrew_does_not_come_back(network: Network) -> None:

@@ -91,7 +91,6 @@ def test_every_kind_of_change_is_published(shell: Shell, network: Network) -> No
         "--validity-h",
         "48",
     )
-    shell("take-up-certificate", own)
 
     by_name = {found["name"]: found for found in changed["organisations"]}
     assert by_name["union"]["key_set"] == 2

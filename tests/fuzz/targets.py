@@ -1,0 +1,303 @@
+"""What is fuzzed: every parser that meets bytes from outside, with what it may say to them.
+
+A parser may refuse with its own typed error, or take the input. Taking is wrong where there is
+one way to write a thing and the input is written in another, and where something signed is taken
+that nobody signed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from io import StringIO
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from certs.certificates import read_network_certificate
+from certs.documents import read_document
+from certs.errors import CertsError
+from certs.permits import verify_permit_token
+from certs.tokens import claimed_client_id
+from codes.canonical import canonical_json, parse_canonical
+from codes.errors import CodesError
+from gateway.core.resident_file import read_chunks
+from gateway.core.resident_network import read_people
+from gateway.errors import SekishoError
+from gateway.http.paging import cursor_of, read_cursor
+from gateway.records import standalone_verifier
+from gateway.records.bundle import read_manifest, read_peer_notes, read_slot
+from gateway.records.entry import parse_entry
+from gateway.records.errors import RecordsError
+from gateway.records.note import parse_note, verify_checkpoint, verify_cosignature
+from gateway.records.proof_files import (
+    read_proof,
+    read_witness_request,
+    write_proof,
+    write_witness_request,
+)
+from gateway.records.statements import StatementGroup, verify_group
+from gateway.records.tiles import Tile, parse_tile_path, tile_path
+from gateway.records.tree import audit_paths, root_from_multiproof, verify_consistency
+from gateway.settings import parse_settings
+from gateway.wire.codec import decode_json
+from gateway.wire.network import Group
+from tests.fuzz import seeds
+
+REFUSALS: Final = (RecordsError, CertsError, CodesError, SekishoError)
+
+
+class AcceptedError(AssertionError):
+    """Something was taken that had to be refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One parser: what it reads, and inputs that it takes."""
+
+    name: str
+    read: Callable[[bytes], object] = field(repr=False)
+    seeds: Callable[[], Mapping[str, bytes]] = field(repr=False)
+
+    def try_one(self, raw: bytes) -> bool:
+        """Tell whether an input was taken; anything but a typed refusal is raised.
+
+        Raises:
+            AcceptedError: it should not have been.
+        """
+        try:
+            self.read(raw)
+        except REFUSALS:
+            return False
+        return True
+
+
+def _same(written: bytes | str, raw: bytes) -> None:
+    again = written.encode() if isinstance(written, str) else written
+    if again != raw:
+        raise AcceptedError(f"written again it is {again[:80]!r}")
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise RecordsError("not-utf-8") from None
+
+
+def _entry(raw: bytes) -> None:
+    parse_entry(raw)
+    _same(canonical_json(parse_canonical(raw)), raw)
+
+
+def _canonical(raw: bytes) -> None:
+    _same(canonical_json(parse_canonical(raw)), raw)
+
+
+def _note(raw: bytes) -> None:
+    _same(parse_note(_text(raw)).text(), raw)
+
+
+def _signed_note(raw: bytes) -> None:
+    note = parse_note(_text(raw))
+    verified = verify_checkpoint(note, origin=note.checkpoint.origin, keys=seeds.LOG)
+    if (verified.checkpoint, verified.time) not in seeds.checkpoints():
+        raise AcceptedError("a checkpoint that the log never signed")
+    time = verify_cosignature(note, name=seeds.WITNESS_NAME, key=seeds.WITNESS)
+    if time != verified.time + 1:
+        raise AcceptedError("a time at which the witness never signed")
+
+
+def _proof(raw: bytes) -> None:
+    proof = read_proof(_text(raw))
+    _same(write_proof(index=proof.index, path=proof.path, note=proof.note.text()), raw)
+
+
+def _witness_request(raw: bytes) -> None:
+    asked = read_witness_request(_text(raw))
+    again = write_witness_request(
+        old_size=asked.old_size, proof=asked.proof, note=asked.note.text()
+    )
+    _same(again, raw)
+
+
+def _group(raw: bytes) -> None:
+    wire = decode_json(raw, Group)
+    group = StatementGroup(
+        checkpoint=wire.checkpoint,
+        indexes=tuple(wire.indexes),
+        entries=tuple(map(seeds.unb64, wire.entries)),
+        hashes=tuple(map(seeds.unb64, wire.hashes)),
+    )
+    statements = verify_group(
+        group,
+        organisation=seeds.ORGANISATION,
+        network=seeds.NETWORK,
+        log_keys=lambda _moment: seeds.LOG,
+    )
+    for statement in statements:
+        statement.audit_path()
+        if seeds.entries().get(statement.index) != statement.entry.raw:
+            raise AcceptedError("an entry that the log never held at this index")
+
+
+def _hashes(raw: bytes) -> list[bytes]:
+    return [raw[at : at + 32] for at in range(0, len(raw), 32)]
+
+
+def _multiproof(raw: bytes) -> None:
+    """Read one byte: how many indexes; two bytes each; then hashes. The leaves are the log's."""
+    count = raw[0] if raw else 0
+    places = raw[1 : 1 + 2 * count]
+    indexes = [int.from_bytes(places[at : at + 2], "big") for at in range(0, len(places), 2)]
+    leaves = [seeds.leaf_of(index) for index in indexes]
+    hashes = _hashes(raw[1 + 2 * count :])
+    root = root_from_multiproof(seeds.SIZE, indexes, leaves, hashes)
+    audit_paths(seeds.SIZE, indexes, leaves, hashes)
+    if root == seeds.root() and not all(a < b < seeds.SIZE for a, b in pairwise((-1, *indexes))):
+        raise AcceptedError("a proof of leaves that are not there")
+    if root == seeds.root() and hashes != seeds.multiproof_of(indexes):
+        raise AcceptedError("a second proof of the same leaves")
+
+
+def _consistency(raw: bytes) -> None:
+    """Read the old size (two bytes) and hashes, between two trees of the log."""
+    old = int.from_bytes(raw[:2], "big")
+    proof = _hashes(raw[2:])
+    verify_consistency(
+        old_size=old,
+        new_size=seeds.SIZE,
+        old_root=seeds.root(old),
+        new_root=seeds.root(),
+        proof=proof,
+    )
+    if proof != seeds.consistency_of(old):
+        raise AcceptedError("a second proof of the same growth")
+
+
+def _permit(raw: bytes) -> None:
+    text = _text(raw)
+    claims = verify_permit_token(
+        text,
+        keys=seeds.permit_keys(),
+        issuer="core",
+        audience="gunma-union",
+        now=seeds.PERMIT_TIME,
+    )
+    # ECDSA lets the signature be written in a second way; nothing rests on a token's bytes.
+    if claims not in seeds.permit_claims():
+        raise AcceptedError("claims that the core never signed")
+
+
+def _assertion(raw: bytes) -> None:
+    claimed_client_id(_text(raw))
+
+
+def _tile(raw: bytes) -> None:
+    _same(Tile.parse(raw).hashes, raw)
+
+
+def _tile_path(raw: bytes) -> None:
+    tile, entries = parse_tile_path(_text(raw))
+    _same(tile_path(tile, entries=entries), raw)
+
+
+def _document(raw: bytes) -> None:
+    type_ = next((one for one in seeds.DOCUMENTS if f'"type":"{one}"'.encode() in raw), "root")
+    if read_document(raw, type_=type_).signed:
+        _same(canonical_json(parse_canonical(raw, bytes_max=8 << 20), bytes_max=8 << 20), raw)
+
+
+def _directory(raw: bytes) -> None:
+    directory = seeds.read_directory(raw)
+    if directory.digest != seeds.directory().digest:
+        raise AcceptedError("a directory that nobody signed")
+
+
+def _key_set(raw: bytes) -> None:
+    if seeds.read_key_set(raw).digest not in seeds.key_set_digests():
+        raise AcceptedError("a key set that nobody signed")
+
+
+def _certificate(raw: bytes) -> None:
+    certificate = read_network_certificate(
+        raw, network="testnet", organisation="nagaoka", role="gateway"
+    )
+    if certificate.sha256 not in seeds.certificates():
+        raise AcceptedError("a certificate that its holder never signed")
+
+
+def _root(raw: bytes) -> None:
+    if seeds.read_root(raw).digest != seeds.directory().root.digest:
+        raise AcceptedError("a root that nobody signed")
+
+
+def _bundle(raw: bytes) -> None:
+    files = seeds.unpack(raw)
+    manifest = read_manifest(files)
+    read_peer_notes(files)
+    for slot in manifest.slots[:4]:
+        read_slot(files, slot)
+
+
+def _one_file(raw: bytes) -> None:
+    try:
+        standalone_verifier.Slot(0, seeds.unpack(raw))
+    except standalone_verifier.WRONG:
+        raise RecordsError("bad-bundle") from None
+
+
+def _settings(raw: bytes) -> None:
+    parse_settings(raw, base=Path("/"))
+
+
+def _cursor(raw: bytes) -> None:
+    read = read_cursor(_text(raw))
+    if read is not None:
+        read_cursor(cursor_of(*read))
+
+
+def _residents(raw: bytes) -> None:
+    for lines in read_chunks(StringIO(_text(raw), newline="")):
+        read_people(lines)
+
+
+def _replica_line(raw: bytes) -> None:
+    maker = seeds.replica_rows()
+    if len(maker.make([raw])) + len(maker.tally.findings) != 1:
+        raise AcceptedError("a line that is neither taken nor refused")
+    if maker.tally.findings:
+        raise RecordsError(maker.tally.findings[0].reason)
+
+
+def _target(name: str, read: Callable[[bytes], object]) -> Target:
+    return Target(name=name, read=read, seeds=lambda: seeds.of(name))
+
+
+TARGETS: Final = {
+    name: _target(name, read)
+    for name, read in {
+        "entry": _entry,
+        "canonical": _canonical,
+        "note": _note,
+        "signed-note": _signed_note,
+        "proof": _proof,
+        "witness-request": _witness_request,
+        "group": _group,
+        "multiproof": _multiproof,
+        "consistency": _consistency,
+        "permit": _permit,
+        "assertion": _assertion,
+        "tile": _tile,
+        "tile-path": _tile_path,
+        "document": _document,
+        "directory": _directory,
+        "key-set": _key_set,
+        "certificate": _certificate,
+        "root": _root,
+        "bundle": _bundle,
+        "one-file": _one_file,
+        "settings": _settings,
+        "cursor": _cursor,
+        "residents": _residents,
+        "replica-line": _replica_line,
+    }.items()
+}

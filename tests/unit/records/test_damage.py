@@ -1,0 +1,88 @@
+"""Every kind of damage is named by both verifiers, and the good bundle passes both."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from gateway.records import standalone_verifier
+from tests.damage import cases, signed_cases  # noqa: F401  # they declare themselves
+from tests.damage import good as goods
+from tests.damage.judges import Verdict, by_one_file, by_the_program
+from tests.damage.kept import NAMES, Case, all_cases
+
+
+@cache
+def the_good() -> goods.Good:
+    return goods.make()
+
+
+@cache
+def the_cases() -> dict[str, Case]:
+    return {case.name: case for case in all_cases(the_good())}
+
+
+def root() -> Path:
+    return the_good().network.path / "root" / "root.json"
+
+
+def test_the_good_bundle_passes_both() -> None:
+    files = the_good().files()
+
+    assert by_the_program(files, root()) == Verdict((), complete=True)
+    assert by_one_file(files, root()) == Verdict((), complete=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_damage_is_named_by_both_alike(name: str) -> None:
+    case = the_cases()[name]
+
+    by_program = by_the_program(case.files, root(), case.peer_notes)
+    by_file = by_one_file(case.files, root(), case.peer_notes)
+
+    assert by_program.names(slot=case.slot, index=case.index, reason=case.reason)
+    assert by_file == by_program
+
+
+def written(files: dict[str, bytes], folder: Path) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_the_one_file_works_alone_in_an_empty_folder(tmp_path: Path) -> None:
+    assert standalone_verifier.__file__ is not None
+    program = shutil.copy(standalone_verifier.__file__, tmp_path / "verifier.py")
+    bundle = written(dict(the_good().files()), tmp_path / "bundle")
+
+    def run(*words: str | Path) -> tuple[int, dict[str, object]]:
+        command = [sys.executable, "-I", program, bundle, "--root", root(), "--json", *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        return done.returncode, json.loads(done.stdout)
+
+    code, report = run()
+    assert (code, report["verified"], report["complete"]) == (0, True, "proved")
+    written(dict(the_cases()["stripped-witness"].files), bundle)
+    code, report = run()
+    assert (code, report["verified"], report["complete"]) == (1, False, "unproved")
+    code, report = run("--allow-unproved")
+    assert (code, report["verified"], report["complete"]) == (0, True, "unproved")
+    written(dict(the_cases()["flip"].files), bundle)
+    code, report = run("--allow-unproved")
+    assert (code, report["verified"]) == (1, False)
+
+
+def test_a_checkpoint_of_the_empty_tree_is_of_every_tree() -> None:
+    log = replace(the_good().logs[0], sizes=(0, 30))
+
+    files = the_good().files(log.export())
+
+    assert by_the_program(files, root()) == Verdict((), complete=True)
+    assert by_one_file(files, root()) == Verdict((), complete=True)
