@@ -18,6 +18,7 @@ from gateway.app.roles import BackgroundTask, WorkerContext
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
+from gateway.flows.cosigning import Cosigning
 from gateway.flows.gate import GateView
 from gateway.flows.record import record_writer
 from gateway.flows.record_marks import ReleasedMarks
@@ -26,6 +27,7 @@ from gateway.flows.record_start import open_streams
 from gateway.flows.trust import Trust
 from gateway.flows.trust_memory import ALLOW_LIST, DIRECTORY, HELD_PEERS, TrustMemory
 from gateway.flows.vault import Vault
+from gateway.flows.witness_calls import WitnessCalls
 from gateway.flows.witness_state import LOOK_S, WitnessState
 from gateway.http.tls import TlsSource
 from gateway.jobs.periodic import every
@@ -75,6 +77,9 @@ async def laid_floor(
             keys=keys,
             clock=worker.clock,
         )
+        peers = Peers(RouteBook(trust).route)
+        trust.watch(lambda _new, _old: peers.retire_changed())
+        stack.push_async_callback(peers.close)
         writer = await stack.enter_async_context(
             record_writer(
                 database=database,
@@ -87,13 +92,11 @@ async def laid_floor(
                     queue_entries_max=settings.records.queue_entries_max,
                     batch_entries_max=settings.records.batch_entries_max,
                 ),
+                elsewhere=WitnessCalls(trust=trust, peers=peers, clock=worker.clock),
                 is_replicated=settings.records.durability == "replicated",
             )
         )
         writer.sign_with(trust.log_signer_at)
-        peers = Peers(RouteBook(trust).route)
-        trust.watch(lambda _new, _old: peers.retire_changed())
-        stack.push_async_callback(peers.close)
         witnesses = WitnessState(trust, database, worker.clock)
         await witnesses.look()
         load = load_gate or _gate_alone
@@ -112,8 +115,13 @@ async def laid_floor(
 def witness_tasks(context: Context) -> tuple[BackgroundTask, ...]:
     """Return what has our records cosigned, and what looks how far that is."""
     look = context.witnesses.look
+
+    async def on_conflict(slot: int, _witness: str, _size: int) -> None:
+        await context.writer.doubt(slot)
+
+    job = WitnessJob(context, Cosigning(context, on_conflict=on_conflict))
     return (
-        BackgroundTask(name="witnesses", run=WitnessJob(context).run),
+        BackgroundTask(name="witnesses", run=job.run),
         BackgroundTask(name="witness-state", run=lambda: every(LOOK_S, look, name="witness-state")),
     )
 

@@ -73,11 +73,10 @@ async def build(worker: WorkerContext) -> RoleApp:
         services = Services(
             witnessing=Witnessing(trust=trust, database=database, clock=worker.clock, forks=forks)
         )
+        outlook = Outlook(clock=worker.clock, database=database, trust=trust, peers=peers)
         return RoleApp(
             listeners=(_listener(worker, trust, services),),
-            tasks=_tasks(
-                worker, Outlook(clock=worker.clock, database=database, trust=trust, peers=peers)
-            ),
+            tasks=_tasks(worker, outlook),
             not_ready=lambda: _missing(trust, worker.clock),
             close=stack.aclose,
         )

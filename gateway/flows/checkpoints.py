@@ -1,14 +1,12 @@
 """How far our log has grown, for those who have something of it in hand (PROTOCOL §5)."""
 
-import hashlib
-
 from certs.errors import CertsError
 from gateway.errors import NotFoundError
 from gateway.flows.context import Context
 from gateway.flows.cosigned_notes import cosigned_note
 from gateway.flows.trust import CORE
 from gateway.records.errors import RecordsError
-from gateway.records.note import log_origin
+from gateway.records.note import log_origin, origin_hash_of
 from gateway.records.tiles import parse_tile_path
 from gateway.records.tree import HASH_BYTES
 from gateway.storage.checkpoints import holds_statement
@@ -67,7 +65,7 @@ class Checkpoints:
         trust = self._context.trust
         for slot in range(trust.directory.organisation(trust.organisation).slots):
             origin = log_origin(trust.network, trust.organisation, slot)
-            if hashlib.sha256(origin.encode("ascii")).hexdigest() == origin_hash:
+            if origin_hash_of(origin) == origin_hash:
                 return slot
         raise NotFoundError("checkpoint: no such stream")
 

@@ -13,7 +13,7 @@ from codes.canonical import instant
 from gateway.errors import InvalidBodyError
 from gateway.flows.context import Context
 from gateway.flows.export_notes import ExportNotes
-from gateway.flows.record_types import Draft, Recorded, SearchColumns
+from gateway.flows.record_types import Draft, Recorded, SearchColumns, SlotFrozenError
 from gateway.records.bundle import (
     export_nodes,
     frame_entries,
@@ -92,10 +92,9 @@ class ExportRecords:
         """
         trust = self._context.trust
         await self._notes.have_cosigned(period.ends)
-        ranges = [
-            await self._range(slot, period)
-            for slot in range(trust.directory.organisation(trust.organisation).slots)
-        ]
+        slots = range(trust.directory.organisation(trust.organisation).slots)
+        found = [await self._range(slot, period) for slot in slots]
+        ranges = [part for part in found if part is not None]
         async with self._context.database.read() as connection:
             notes = await record_ranges.peer_notes(
                 connection, begins=period.begins, ends=period.ends, limit=PEER_NOTES_MAX
@@ -114,9 +113,13 @@ class ExportRecords:
             async for piece in self._slot_files(part):
                 yield piece
 
-    async def _range(self, slot: int, period: Period) -> _Range:
+    async def _range(self, slot: int, period: Period) -> _Range | None:
         # The checkpoint first: what is committed later is not in this export.
-        note = await self._context.writer.checkpoint(slot)
+        try:
+            note = await self._context.writer.checkpoint(slot)
+        except SlotFrozenError:
+            # Nothing of it may be signed again: it is missing, and `log-loss` says why.
+            return None
         size = parse_note(note).checkpoint.size
         async with self._context.database.read() as connection:
             found = await record_ranges.range_of(

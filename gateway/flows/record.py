@@ -236,6 +236,10 @@ class RecordWriter:
         missing = [entry_id for entry_id in entry_ids if entry_id not in found]
         return found | (await self.find(missing) if missing else {})
 
+    async def doubt(self, slot: int) -> None:
+        """Freeze a slot, ours or another worker's, if it can be shown to have lost records."""
+        await self._takeover.freeze_if_lost(slot, self._copies)
+
     def drain(self) -> None:
         """Take nothing new; `run` returns when everything that waits is recorded."""
         self._draining.set()

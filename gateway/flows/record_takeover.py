@@ -15,14 +15,16 @@ from gateway import metrics
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError, UnavailableError
 from gateway.flows.record_drafts import prepare_call
-from gateway.flows.record_marks import ReleasedMarks
+from gateway.flows.record_marks import Mark, ReleasedMarks
 from gateway.flows.record_seal import MonthKeys, MonthSealer
 from gateway.flows.record_slot import SlotWriter
 from gateway.flows.record_types import Draft, NoFreeSlotError, new_id
 from gateway.logs import get_logger
 from gateway.records.errors import RecordsError
+from gateway.records.note import Checkpoint
+from gateway.records.tree import EMPTY_ROOT
 from gateway.storage.append import effect_kinds
-from gateway.storage.database import Database, WriterConnection
+from gateway.storage.database import Connection, Database, WriterConnection
 from gateway.storage.slots import (
     Loss,
     LossRecorded,
@@ -35,11 +37,12 @@ from gateway.storage.slots import (
     take_slot,
     unrecorded_losses,
 )
-from gateway.storage.tiles import read_edge, root_at
+from gateway.storage.tiles import read_edge, read_slots, root_at
 
 LOG_LOSS: Final = "log-loss"
 RELEASED: Final = "released"
 TILES: Final = "tiles"
+_NOTHING: Final = Mark(0, EMPTY_ROOT)
 
 log = get_logger()
 
@@ -56,8 +59,8 @@ class WitnessesSilentError(UnavailableError):
 class Elsewhere(Protocol):
     """What others hold of our slots."""
 
-    async def sizes(self, slot: int) -> Mapping[str, int] | None:
-        """Return the size each witness holds, by its name; None if none of those asked answered."""
+    async def newest(self, slot: int) -> Mapping[str, Checkpoint] | None:
+        """Return what each witness cosigned last, signed by ourselves; None if nobody answered."""
         ...
 
 
@@ -111,51 +114,70 @@ class Takeover:
         self, connection: WriterConnection, warnings: Sequence[str], copies: Copies
     ) -> tuple[SlotState, SlotWriter]:
         while (state := await take_slot(connection, warnings)) is not None:
-            loss = await self._missing(connection, state, copies)
+            known = await self._known(state.slot, state.origin)
+            loss = await self._missing(connection, state, known, copies)
             if loss is None:
                 sealer = MonthSealer(self.keys, self.organisation)
                 return state, await slot_writer(
                     connection, warnings, state, sealer=sealer, clock=self.clock
                 )
-            log.error(
-                "slot_frozen",
-                slot=state.slot,
-                size=loss.size,
-                known_size=loss.known_size,
-                what=loss.known_from,
-            )
-            await freeze_slot(connection, loss)
+            await _freeze(connection, loss)
             await let_go(connection, state.slot)
         raise NoFreeSlotError("every slot is held or frozen")
 
+    async def freeze_if_lost(self, slot: int, copies: Copies) -> None:
+        """Freeze a slot that anybody may hold, if it is shown to have lost what was signed."""
+        async with self.database.read() as connection:
+            origin = (await read_slots(connection, [slot]))[slot].origin
+        # What is known comes first: what is committed meanwhile only adds to what is there.
+        known = await self._known(slot, origin)
+        async with self.database.read() as connection:
+            state = (await read_slots(connection, [slot]))[slot]
+            loss = await self._missing(connection, state, known, copies)
+            if loss is not None:
+                await _freeze(connection, loss)
+
     async def _missing(
-        self, connection: WriterConnection, state: SlotState, copies: Copies
+        self,
+        connection: Connection,
+        state: SlotState,
+        known: Mapping[str, Mark],
+        copies: Copies,
     ) -> Loss | None:
-        """Return what was released from a slot and is not in the database as it was."""
-        mark = self.marks.highest(state.origin)
-        sizes = {} if self.elsewhere is None else await self.elsewhere.sizes(state.slot)
-        if sizes is None and mark is None:
-            raise WitnessesSilentError(f"slot {state.slot}: no witness answers")
-        known_from, known_size = RELEASED, 0 if mark is None else mark.size
-        for witness, size in (sizes or {}).items():
-            if size > known_size:
-                known_from, known_size = witness, size
+        """Return what is known to be signed of a slot and is not in the database as it was."""
         is_prefix = is_whole = await leads_to_its_root(connection, state)
-        if is_whole and mark is not None and mark.size <= state.size:
-            is_prefix = await root_at(connection, state.slot, mark.size) == mark.root
-        if is_prefix and known_size <= state.size:
+        for mark in known.values():
+            if is_prefix and mark.size <= state.size:
+                is_prefix = await root_at(connection, state.slot, mark.size) == mark.root
+        source, largest = max(
+            known.items(), key=lambda item: item[1].size, default=(TILES, _NOTHING)
+        )
+        if is_prefix and largest.size <= state.size:
             return None
-        is_marked = mark is not None and known_size == mark.size
         return Loss(
             slot=state.slot,
             size=state.size,
             root=state.root,
-            known_size=known_size,
-            known_root=mark.root if mark is not None and is_marked else None,
-            known_from=known_from if is_whole else TILES,
+            known_size=largest.size,
+            known_root=largest.root,
+            known_from=source if is_whole else TILES,
             is_prefix=is_prefix,
             copies=copies(state.slot, state.size if is_prefix else 0),
         )
+
+    async def _known(self, slot: int, origin: str) -> dict[str, Mark]:
+        """Return what we are known to have signed from a slot, by who knows."""
+        known: dict[str, Mark] = {}
+        mark = self.marks.highest(origin)
+        if mark is not None:
+            known[RELEASED] = mark
+        if self.elsewhere is not None:
+            cosigned = await self.elsewhere.newest(slot)
+            if cosigned is None and mark is None:
+                raise WitnessesSilentError(f"slot {slot}: no witness answers")
+            for witness, checkpoint in (cosigned or {}).items():
+                known[witness] = Mark(checkpoint.size, checkpoint.root)
+        return known
 
     async def _tell_losses(
         self, connection: WriterConnection, slot: SlotWriter, kinds: frozenset[str]
@@ -169,12 +191,23 @@ class Takeover:
             )
 
 
+async def _freeze(connection: Connection, loss: Loss) -> None:
+    log.error(
+        "slot_frozen",
+        slot=loss.slot,
+        size=loss.size,
+        known_size=loss.known_size,
+        what=loss.known_from,
+    )
+    await freeze_slot(connection, loss)
+
+
 async def _require_standby(connection: WriterConnection) -> None:
     if not await promise_replication(connection):
         raise ConfigurationError("durability replicated: there is no synchronous standby")
 
 
-async def leads_to_its_root(connection: WriterConnection, state: SlotState) -> bool:
+async def leads_to_its_root(connection: Connection, state: SlotState) -> bool:
     """Tell whether the entries and tiles at the edge of a slot lead to its root."""
     try:
         return (await read_edge(connection, state)).root() == state.root
@@ -209,12 +242,11 @@ def _loss_draft(loss: Loss) -> Draft:
         "size": loss.size,
         "root": b64(loss.root),
         "known_size": loss.known_size,
+        "known_root": b64(loss.known_root),
         "known_from": loss.known_from,
         "is_prefix": int(loss.is_prefix),
         "copies": {name: list(indexes) for name, indexes in loss.copies.items()},
     }
-    if loss.known_root is not None:
-        private["known_root"] = b64(loss.known_root)
     return Draft(
         entry_id=entry_id,
         kind=LOG_LOSS,

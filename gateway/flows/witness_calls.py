@@ -1,31 +1,34 @@
-"""Asking our witnesses: a checkpoint to be cosigned, or only how large a tree of ours they hold."""
+"""Asking our witnesses: a checkpoint to be cosigned, or what they cosigned last."""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from certs.errors import CertsError
 from gateway.clock import Clock
 from gateway.errors import SekishoError
 from gateway.flows.trust import Trust
-from gateway.outbound.errors import PeerProtocolError
+from gateway.logs import get_logger
+from gateway.outbound.errors import MessageRefusedError, PeerProtocolError
 from gateway.outbound.peers import Peers
 from gateway.records.errors import RecordsError
 from gateway.records.note import (
     Checkpoint,
     Note,
     SignatureLine,
+    claimed_time,
     cosignature_time,
     log_origin,
+    origin_hash_of,
     parse_note,
-    sign_checkpoint,
+    verify_checkpoint,
     witness_name,
 )
 from gateway.records.proof_files import WitnessRequest, write_witness_request
 from gateway.records.slot_content import BACK_DATING_S
 from gateway.records.statements import posix_instant
-from gateway.records.tree import EMPTY_ROOT
 from gateway.records.witness import (
     Holds,
     parse_answer,
@@ -39,6 +42,8 @@ ASK_S: Final = 5.0
 """How long a witness may take to say how much it holds."""
 _OK: Final = 200
 _CONFLICT: Final = 409
+
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +87,41 @@ class WitnessCalls:
             raise PeerProtocolError(f"add-checkpoint: {error.reason}") from None
         raise PeerProtocolError(f"add-checkpoint: status {answer.status}")
 
-    async def ask_sizes(self, slot: int) -> dict[str, int | None]:
-        """Return the size that each witness holds of a slot; none where it did not say.
+    async def newest(self, slot: int) -> Mapping[str, Checkpoint] | None:
+        """Return our own checkpoint that each witness cosigned last; those with none are left out.
 
-        Asked with the empty tree, which every log begins with: nothing of the slot need be read,
-        no witness is moved, and nothing is signed that could ever contradict anything. What a
-        witness says here it does not sign.
+        None if there are witnesses and none of them answered. Each bears our own log's signatures,
+        so no witness can make us believe in records that never were.
         """
         origin = log_origin(self.trust.network, self.trust.organisation, slot)
-        note = await asyncio.to_thread(
-            sign_checkpoint,
-            Checkpoint(origin, 0, EMPTY_ROOT),
-            self.trust.keys.log,
-            time=int(self.clock.now().timestamp()),
-        )
-        request = WitnessRequest(old_size=0, proof=(), note=parse_note(note))
-        sizes = await asyncio.gather(*(self._size(name, request) for name in self.witnesses))
-        return dict(zip(self.witnesses, sizes, strict=True))
+        asked = await asyncio.gather(*(self._newest(name, origin) for name in self.witnesses))
+        if asked and all(answer is None for answer in asked):
+            return None
+        return {
+            name: found
+            for name, answer in zip(self.witnesses, asked, strict=True)
+            for found in answer or ()
+        }
 
-    async def sizes(self, slot: int) -> Mapping[str, int] | None:
-        """Return the same without those that did not say; None if there are witnesses and none did.
-
-        As a takeover of a slot wants to know (`record_takeover.Elsewhere`).
-        """
-        asked = await self.ask_sizes(slot)
-        known = {name: size for name, size in asked.items() if size is not None}
-        return None if asked and not known else known
-
-    async def _size(self, witness: str, request: WitnessRequest) -> int | None:
+    async def _newest(self, witness: str, origin: str) -> tuple[Checkpoint, ...] | None:
+        """Return one checkpoint, or none if it has none; None if it did not say."""
+        path = f"/{origin_hash_of(origin)}/checkpoint"
         try:
             async with asyncio.timeout(ASK_S):
-                answer = await self.submit(witness, request)
+                fetched = await self.peers.get(witness, path, bytes_max=ANSWER_BYTES_MAX)
+            return (self._own(origin, fetched.body.decode("utf-8")),)
+        except MessageRefusedError as error:
+            return () if error.refusal.status == HTTPStatus.NOT_FOUND else None
         except (SekishoError, CertsError, TimeoutError):
             return None
-        return answer.size if isinstance(answer, Holds) else 0
+        except (RecordsError, UnicodeDecodeError):
+            log.warning("witness_shows_what_is_not_ours", peer=witness)
+            return None
+
+    def _own(self, origin: str, text: str) -> Checkpoint:
+        note, trust = parse_note(text), self.trust
+        keys = trust.directory.log_keys_at(trust.organisation, posix_instant(claimed_time(note)))
+        return verify_checkpoint(note, origin=origin, keys=keys).checkpoint
 
     def _verified(self, witness: str, note: Note, lines: tuple[SignatureLine, ...]) -> Line:
         """Return the witness's line if its key of that time signed this tree, and just now."""

@@ -26,6 +26,8 @@ from gateway.records.note import (
     SignatureLine,
     claimed_time,
     cosign,
+    log_origin,
+    origin_hash_of,
     verify_checkpoint,
     with_log_lines,
     witness_name,
@@ -102,6 +104,24 @@ class Witnessing:
             if answer is not None:
                 return answer
         return Holds((await self._held(note)).size)
+
+    async def newest(self, sender: str, origin_hash: str) -> str:
+        """Return the checkpoint of `sender`'s own that we cosigned last, with its log's lines.
+
+        Who lost records is shown by its own signature how far they went.
+
+        Raises:
+            NotFoundError: no slot of the sender's has this hex SHA-256, or it was never cosigned.
+        """
+        listed = self.trust.directory.organisation(sender)
+        for slot in range(listed.slots):
+            origin = log_origin(self.trust.network, sender, slot)
+            if origin_hash_of(origin) == origin_hash:
+                async with self.database.read() as connection:
+                    found = await find_witnessed(connection, origin)
+                if found is not None:
+                    return found.note
+        raise NotFoundError("checkpoint: no such stream")
 
     def _read(self, raw: bytes) -> WitnessRequest:
         try:

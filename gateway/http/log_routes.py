@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeAlias
 from aiohttp import web
 
 from gateway import metrics
-from gateway.errors import SekishoError
+from gateway.errors import NotFoundError, SekishoError
 from gateway.flows.checkpoints import Checkpoints
 from gateway.flows.witnessing import Witnessing
 from gateway.http.body import ANY_TYPE
@@ -64,8 +64,26 @@ async def add_checkpoint(call: WitnessCall, body: bytes) -> web.Response:
 
 
 async def checkpoint(call: LogCall) -> web.Response:
-    """Give the newest cosigned checkpoint of one slot, to whoever has something of it in hand."""
-    note = await call.services.checkpoints.note(call.path("origin"), call.caller.organisation)
+    """Give the newest cosigned checkpoint of one slot, to whoever has something of it in hand.
+
+    Of the caller's own slots it is the one that was cosigned here last.
+    """
+    origin, caller = call.path("origin"), call.caller.organisation
+    try:
+        note = await call.services.witnessing.newest(caller, origin)
+    except NotFoundError:
+        note = await call.services.checkpoints.note(origin, caller)
+    return _note(note)
+
+
+async def witnessed_checkpoint(call: WitnessCall) -> web.Response:
+    """Give the caller's own checkpoint that was cosigned here last."""
+    return _note(
+        await call.services.witnessing.newest(call.caller.organisation, call.path("origin"))
+    )
+
+
+def _note(note: str) -> web.Response:
     return web.Response(text=note, content_type=TEXT, headers={"Cache-Control": "no-cache"})
 
 
@@ -77,7 +95,8 @@ async def tile(call: LogCall) -> web.Response:
     return web.Response(body=raw, content_type=OCTETS, headers={"Cache-Control": IMMUTABLE})
 
 
-WITNESS_ROUTES: Final = (
+CHECKPOINT: Final = "/{origin}/checkpoint"
+_ADD: Final = (
     Route(
         method="POST",
         path=ADD_CHECKPOINT,
@@ -92,11 +111,23 @@ WITNESS_ROUTES: Final = (
         problems=("checkpoint-not-signed", "not-consistent", "not-found", "clock-off"),
     ),
 )
-LOG_ROUTES: Final = (
-    *WITNESS_ROUTES,
+WITNESS_ROUTES: Final = (
+    *_ADD,
     Route(
         method="GET",
-        path="/{origin}/checkpoint",
+        path=CHECKPOINT,
+        handler=witnessed_checkpoint,
+        permission=MEMBER,
+        summary="Get the newest checkpoint that was cosigned",
+        gives=TEXT,
+        problems=("not-found",),
+    ),
+)
+LOG_ROUTES: Final = (
+    *_ADD,
+    Route(
+        method="GET",
+        path=CHECKPOINT,
         handler=checkpoint,
         permission=MEMBER,
         summary="Get a checkpoint of a slot",

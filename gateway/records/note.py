@@ -142,6 +142,11 @@ def log_origin(network: str, organisation: str, slot: int) -> str:
     return f"{network}/{organisation}/log/{slot}"
 
 
+def origin_hash_of(origin: str) -> str:
+    """Return the hex SHA-256 by which a stream is called in paths."""
+    return sha256(origin.encode("ascii")).hexdigest()
+
+
 def witness_name(network: str, organisation: str) -> str:
     """Return the name under which an organisation cosigns."""
     return f"{network}/{organisation}/witness"

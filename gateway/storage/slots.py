@@ -43,7 +43,7 @@ class Loss:
     """What the database holds."""
     root: bytes = field(repr=False)
     known_size: int
-    known_root: bytes | None = field(repr=False)
+    known_root: bytes = field(repr=False)
     known_from: str
     """`released` (this machine's own mark), `tiles`, or the name of a witness."""
     is_prefix: bool

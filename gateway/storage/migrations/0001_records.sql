@@ -31,7 +31,7 @@ CREATE TABLE log_losses (
     size bigint NOT NULL,
     root bytea NOT NULL,
     known_size bigint NOT NULL,
-    known_root bytea,
+    known_root bytea NOT NULL,
     known_from text NOT NULL,
     is_prefix boolean NOT NULL,
     copies jsonb NOT NULL,

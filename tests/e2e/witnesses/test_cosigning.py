@@ -17,7 +17,14 @@ from gateway.flows.witness_state import NotCosignedError, WitnessLagError
 from gateway.jobs.witnesses import WitnessJob
 from gateway.outbound.errors import PeerUnavailableError
 from gateway.outbound.peers import Route
-from gateway.records.note import Checkpoint, SignatureLine, cosign, witness_name
+from gateway.records.note import (
+    Checkpoint,
+    SignatureLine,
+    cosign,
+    log_origin,
+    parse_note,
+    witness_name,
+)
 from gateway.storage.cosigned import Cosigned
 from tests.e2e.adversary.rogue import Rogue
 from tests.e2e.adversary.test_once import told
@@ -158,20 +165,22 @@ def calls_of(context: Context) -> WitnessCalls:
 
 
 @pytest.mark.usefixtures("unreachable")
-async def test_each_witness_tells_how_large_a_tree_it_holds(core: Context) -> None:
+async def test_each_witness_shows_what_it_cosigned_last(core: Context) -> None:
     slot = own_slot(core)
     await Cosigning(core).visit(UNION, {slot: Cosigned()})
     held = (await cosigned_of(core))[slot, UNION]
     await write_entry(core)
 
-    behind = await calls_of(core).ask_sizes(slot)
-    await Cosigning(core).visit(UNION, {slot: Cosigned()})
-    after = await calls_of(core).ask_sizes(slot)
+    shown = await calls_of(core).newest(slot)
 
-    assert behind == {CITY: None, UNION: held}
-    assert await calls_of(core).sizes(slot) == {UNION: after[UNION]}
-    assert after == {CITY: None, UNION: (await cosigned_of(core))[slot, UNION]}
-    assert (await cosigned_of(core))[slot, UNION] > held
+    assert shown is not None
+    assert {name: checkpoint.size for name, checkpoint in shown.items()} == {UNION: held}
+    (note,) = await core.writer.checkpoints_at(slot, [held])
+    assert shown[UNION] == parse_note(note).checkpoint
+
+
+async def test_a_witness_that_never_cosigned_a_slot_shows_nothing(core: Context) -> None:
+    assert await calls_of(core).newest(999) == {}
 
 
 async def test_whoever_has_no_answer_from_any_witness_knows_nothing(
@@ -182,9 +191,9 @@ async def test_whoever_has_no_answer_from_any_witness_knows_nothing(
     async def nobody(*_: object, **__: object) -> None:
         raise PeerUnavailableError("gone")
 
-    monkeypatch.setattr(core.peers, "post_text", nobody)
+    monkeypatch.setattr(core.peers, "get", nobody)
 
-    assert await elsewhere.sizes(own_slot(core)) is None
+    assert await elsewhere.newest(own_slot(core)) is None
 
 
 Cosign = Callable[..., SignatureLine]
@@ -240,7 +249,42 @@ async def test_a_witness_that_holds_another_tree_of_ours_raises_the_alarm(
 
     assert heard == [(slot, CORE, 50)]
     assert "witness-conflict" in city.witnesses.obstacles(city.clock.now())
-    assert (await calls_of(city).ask_sizes(slot))[CORE] == 50
+
+    await city.writer.doubt(slot)
+
+    async with city.database.read() as connection:
+        loss = await connection.fetchrow("SELECT * FROM log_losses WHERE slot = $1", slot)
+        is_frozen = await connection.fetchval(
+            "SELECT is_frozen FROM log_slots WHERE slot = $1", slot
+        )
+    assert loss is not None
+    assert (loss["known_from"], loss["known_size"], is_frozen) == (CORE, 50, True)
+    # Nobody is asked to cosign it any more, so that it keeps nobody from being ready.
+    assert (slot, CORE) not in await cosigned_of(city)
+
+
+async def test_what_a_witness_only_says_freezes_nothing(network: Network) -> None:
+    city, slot = context_of(network, CITY), 45
+    await Cosigning(city).visit(CORE, {slot: Cosigned()})
+    async with context_of(network, CORE).database.read() as connection:
+        # It claims more than it can show a signature of ours for.
+        await connection.execute(
+            "UPDATE witnessed SET size = 99 WHERE origin = $1",
+            log_origin(cast.NETWORK, CITY, slot),
+        )
+    heard: list[int] = []
+
+    async def hear(slot: int, _witness: str, size: int) -> None:
+        heard.append(size)
+        await city.writer.doubt(slot)
+
+    await Cosigning(city, on_conflict=hear).visit(CORE, {slot: Cosigned(size=1)})
+
+    assert heard == [99]
+    async with city.database.read() as connection:
+        assert not await connection.fetchval(
+            "SELECT is_frozen FROM log_slots WHERE slot = $1", slot
+        )
 
 
 async def test_another_tree_of_the_same_size_raises_the_alarm_too(

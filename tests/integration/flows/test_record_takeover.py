@@ -13,9 +13,9 @@ from gateway.flows.record import NoFreeSlotError, RecordWriter, SearchColumns, S
 from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_read import OpenedEntry, RecordReader, Search
 from gateway.flows.record_types import Recorded, SlotFrozenError
-from gateway.records.note import Checkpoint, log_origin
+from gateway.records.note import Checkpoint, log_origin, parse_note
 from gateway.records.tiles import RightEdge
-from gateway.records.tree import leaf_hash, range_nodes
+from gateway.records.tree import EMPTY_ROOT, leaf_hash, range_nodes
 from tests.conftest import Dsns
 from tests.integration.record_log import (
     NETWORK,
@@ -69,13 +69,13 @@ def _told(entry: OpenedEntry) -> dict[str, object]:
 
 @dataclass(slots=True)
 class _Witnesses:
-    """What the witnesses say; None while nobody answers."""
+    """What the witnesses show; None while nobody answers."""
 
-    held: Mapping[str, int] | None
+    held: Mapping[str, Checkpoint] | None
     of: int | None = None
     """The slot they speak of; of all if None."""
 
-    async def sizes(self, slot: int) -> Mapping[str, int] | None:
+    async def newest(self, slot: int) -> Mapping[str, Checkpoint] | None:
         return self.held if self.of in (None, slot) else {}
 
 
@@ -196,24 +196,39 @@ async def test_a_loss_is_told_once_whoever_comes(record_log: RecordLog, dsns: Ds
 
 
 async def test_what_only_a_witness_knows_of_is_missed_too(record_log: RecordLog) -> None:
-    witnesses = _Witnesses({"test/core/witness": 1, "test/ehime/witness": 7}, of=0)
+    witnesses = _Witnesses({"core": _checkpoint(0, EMPTY_ROOT), "ehime": _checkpoint(7)}, of=0)
 
     async with replace(record_log, elsewhere=witnesses).writer() as writer:
         assert writer.slot == 1
         (loss,) = await _losses(record_log)
 
     told = _told(loss)
-    assert (told["size"], told["known_size"], told["known_from"]) == (1, 7, "test/ehime/witness")
-    assert "known_root" not in told
+    assert (told["size"], told["known_size"], told["known_from"]) == (1, 7, "ehime")
+    assert unb64(str(told["known_root"])) == b"r" * 32
 
 
 async def test_a_witness_that_is_behind_is_nothing_to_worry_about(record_log: RecordLog) -> None:
-    log = replace(record_log, elsewhere=_Witnesses({"test/core/witness": 0}))
+    async with record_log.writer() as writer:
+        note = await writer.checkpoint(0)
+        await _append(writer, 3)
+    behind = _Witnesses({"core": parse_note(note).checkpoint}, of=0)
 
-    async with log.writer() as writer:
+    async with replace(record_log, elsewhere=behind).writer() as writer:
         (entry,) = await _append(writer, 1)
 
-    assert (entry.slot, entry.index) == (0, 1)
+    assert (entry.slot, entry.index) == (0, 4)
+
+
+async def test_a_tree_that_is_not_the_one_that_was_cosigned_is_frozen(
+    record_log: RecordLog,
+) -> None:
+    another = _Witnesses({"core": _checkpoint(1)}, of=0)
+
+    async with replace(record_log, elsewhere=another).writer() as writer:
+        assert writer.slot == 1
+        (loss,) = await _losses(record_log)
+
+    assert (_told(loss)["known_from"], _told(loss)["is_prefix"]) == ("core", 0)
 
 
 async def test_where_nothing_was_ever_signed_from_a_witness_has_to_answer_first(

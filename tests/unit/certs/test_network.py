@@ -12,7 +12,6 @@ import pytest
 
 from certs.directory import Directory
 from certs.errors import CertsError, KeyMaterialError
-from certs.expiry import expiries
 from certs.key_files import read_p256, read_pair, read_private, write_file, write_pair
 from certs.log_keys import LogSigner
 from certs.network import init_network, keys_directory
@@ -371,28 +370,6 @@ def test_permit_keys_overlap(network: Network) -> None:
     assert len(directory.permit_keys_at(NOW + DAY)) == len(core.permit_keys) == 2
     newest = core.permit_key_at(directory.core.permit_keys, NOW + DAY)
     assert newest.kid == directory.core.permit_keys[-1].kid
-
-
-def test_everything_that_runs_out_stands_in_one_table() -> None:
-    table = expiries(FIRST.core, FIRST.directory)
-
-    assert [expiry.not_after for expiry in table] == sorted(e.not_after for e in table)
-    assert {expiry.what for expiry in table} == {
-        "directory",
-        "directory-key",
-        "key-set",
-        "permit-key",
-        "root",
-        "sealing-key",
-        "tls-backoffice",
-        "tls-backoffice-ca",
-        "tls-network",
-        "tls-staff",
-        "tls-staff-ca",
-    }
-    assert (table[0].what, table[0].days_left(NOW)) == ("directory", 1.0)
-    assert table[0].days_left(NOW + 2 * DAY) == -1.0
-    assert len(expiries(FIRST.core)) == len(table) - 3
 
 
 def test_a_witness_alone_writes_no_slots() -> None:
