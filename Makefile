@@ -7,6 +7,7 @@ BIN := .venv/bin
 # A file's tests stay together, so that what they share is set up once.
 TESTS := pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 STAMP := .venv/.stamp
+SOFTHSM := .tools/softhsm
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -15,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## build .venv from the hashed lock
+setup: $(STAMP) $(SOFTHSM) ## build .venv from the hashed lock, and fetch what only tests need
 
 $(STAMP): requirements-dev.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -23,10 +24,14 @@ $(STAMP): requirements-dev.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Where the packages cannot be had, an installed SoftHSM does as well; the tests say what they miss.
+$(SOFTHSM):
+	tests/tools/fetch_softhsm.sh || echo 'no SoftHSM in .tools: tests of PKCS#11 need the package softhsm2' >&2
+
 demo: $(STAMP) ## see organisations exchange personal information under the real law (1 minute)
 	$(BIN)/sekisho demo
 
-test: $(STAMP) ## run every test there is
+test: $(STAMP) $(SOFTHSM) ## run every test there is
 	$(BIN)/python -m $(TESTS)
 
 damage: $(STAMP) ## make the set of damaged bundles, each named by both verifiers (TO=folder)
@@ -58,7 +63,7 @@ bench: $(STAMP) ## measure the cryptographic floor, the provider and whole excha
 	$(BIN)/sekisho bench provider
 	$(BIN)/sekisho bench exchange
 
-coverage: $(STAMP) ## run every test under coverage and hold the floors
+coverage: $(STAMP) $(SOFTHSM) ## run every test under coverage and hold the floors
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m $(TESTS)
 	$(BIN)/coverage combine --quiet
@@ -76,4 +81,5 @@ reference: $(STAMP) ## write docs/reference anew from the code
 lock: ## pin every requirement again, with hashes and without any index
 	$(COMPILE) --extra dev pyproject.toml -o requirements-dev.lock
 	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --extra pkcs11 pyproject.toml -o requirements-pkcs11.lock
 	grep -oE 'hatchling==[0-9.]+' pyproject.toml | head -n 1 | $(COMPILE) - -o requirements-build.lock

@@ -48,6 +48,10 @@ class PermitError(CertsError):
     """A permit token is refused."""
 
 
+class Pkcs11Error(CertsError):
+    """A PKCS#11 module, its token or the key on it cannot be used."""
+
+
 class KeyStoreError(CertsError):
     """The key store, its master key or one of its keys cannot be used."""
 

@@ -4,6 +4,7 @@ Reading refuses a file that others may read; writing is whole or not at all.
 """
 
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,7 @@ PUBLIC_FILE_MODE: Final = 0o644
 KEY_FILE_BYTES_MAX: Final = 64 * 1024
 ED25519_FILE: Final = "ed25519.key.pem"
 MLDSA44_FILE: Final = "mldsa44.key.pem"
+_OLD_SUFFIX: Final = ".old"
 
 
 def make_private_directory(path: Path) -> Path:
@@ -58,6 +60,48 @@ def write_private(path: Path, content: bytes) -> None:
     """Put a secret at `path`, mode 0600; a directory made for it has mode 0700."""
     make_private_directory(path.parent)
     write_file(path, content, mode=PRIVATE_FILE_MODE)
+
+
+def write_new_private(path: Path, content: bytes) -> None:
+    """Put a secret where no file may be yet, or raise `KeyMaterialError` (`key-file-exists`)."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    write_private(draft, content)
+    try:
+        # A link never replaces, and what it names is whole.
+        os.link(draft, path)
+    except FileExistsError:
+        raise KeyMaterialError("key-file-exists", path.name) from None
+    finally:
+        draft.unlink()
+    sync_directory(path.parent)
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Put a secret in the place of a file, whose old bytes are then overwritten.
+
+    At every moment the name gives the old file or the new one. A break may leave the old one
+    beside it, under the ending `.old`, until the next call.
+    """
+    old = path.with_name(path.name + _OLD_SUFFIX)
+    overwrite_and_unlink(old)
+    os.link(path, old)
+    write_private(path, content)
+    overwrite_and_unlink(old)
+
+
+def overwrite_and_unlink(path: Path) -> None:
+    """End a file and, as far as the file system lets us, its bytes; one that is gone is fine."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    try:
+        os.write(handle, b"\0" * os.fstat(handle).st_size)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    path.unlink()
+    sync_directory(path.parent)
 
 
 def read_private(path: Path) -> bytes:

@@ -17,7 +17,13 @@ from typing import Final, Self
 
 from certs.boxes import Box, SecretKey, blind_index, row_ad
 from certs.errors import KeyMaterialError, KeyStoreError
-from certs.key_files import make_private_directory, read_private, write_private
+from certs.key_files import (
+    make_private_directory,
+    overwrite_and_unlink,
+    read_private,
+    sync_directory,
+    write_private,
+)
 from certs.master_key import MasterKey, MasterWrapper
 from codes.canonical import b64, canonical_json, parse_canonical, unb64
 from codes.errors import CodesError
@@ -138,8 +144,8 @@ class KeyStore:
             write_private(self._path(key_id, _DESTROYED_SUFFIX), b"")
             drafts = self.directory.glob(f"*{path.name}.*{_DRAFT_SUFFIX}")
             for leftover in (path, *drafts):
-                _overwrite_and_unlink(leftover)
-            _sync(self.directory)
+                overwrite_and_unlink(leftover)
+            sync_directory(self.directory)
         self.forget(key_id)
 
     def forget(self, key_id: str) -> None:
@@ -193,7 +199,7 @@ class KeyStore:
                 pass
             finally:
                 draft.unlink()
-            _sync(self.directory)
+            sync_directory(self.directory)
         return self._read(key_id, length)
 
     def _unwrap(self, path: Path, key_id: str) -> bytes:
@@ -276,24 +282,3 @@ def _split(content: bytes, key_id: str) -> tuple[str, bytes]:
     if not (header.startswith(_MAGIC) and header.isascii() and line_end):
         raise KeyStoreError("key-damaged", key_id)
     return header.removeprefix(_MAGIC).decode("ascii"), wrapped
-
-
-def _overwrite_and_unlink(path: Path) -> None:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
-    try:
-        os.write(handle, b"\0" * os.fstat(handle).st_size)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    path.unlink()
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

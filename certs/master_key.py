@@ -1,7 +1,7 @@
 """The master key: wraps all storage keys of one gateway, opened once by the parent process.
 
-Here it comes from a file. A passphrase or a PKCS#11 module is another `MasterWrapper`: the key
-store asks for nothing but an id, `wrap` and `unwrap`.
+It lies in a file, in clear or wrapped (`certs/master_places.py`); opened, it is 32 bytes in memory,
+whatever it was wrapped by. The key store asks for nothing but an id, `wrap` and `unwrap`.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from certs.errors import KeyMaterialError
-from certs.key_files import read_private, write_private
+from certs.key_files import read_private, write_new_private
 from codes.canonical import b64, unb64
 from codes.errors import MalformedError
 
@@ -77,9 +77,7 @@ class MasterKey:
 
     def to_file(self, path: Path) -> None:
         """Write the key where `from_file` reads it; refuse to replace a file."""
-        if path.exists():
-            raise KeyMaterialError("master-key-exists", path.name)
-        write_private(path, b64(self._raw).encode("ascii") + b"\n")
+        write_new_private(path, b64(self._raw).encode("ascii") + b"\n")
 
     @property
     def key_id(self) -> str:

@@ -35,7 +35,7 @@ _HASH_BYTES: Final = 32
 _OURS: Final = f"$argon2id$v=19$m={_MEMORY_KIB},t={_PASSES},p={_LANES}$"
 # OpenSSL shares as many threads as there are cores among all derivations of a process; two at once
 # each take some, wait for the rest, and never end (tried with OpenSSL of cryptography 50).
-_ONE_AT_A_TIME: Final = threading.Lock()
+ONE_ARGON2_AT_A_TIME: Final = threading.Lock()
 # A stored string decides how much work a log-in costs, so its numbers are bounded.
 _PHC: Final = re.compile(
     r"\$argon2id\$v=19\$m=[1-9]\d{0,5},t=[1-9]\d?,p=[1-9]\d?\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+",
@@ -59,7 +59,7 @@ def hash_password(password: str) -> str:
         lanes=_LANES,
         memory_cost=_MEMORY_KIB,
     )
-    with _ONE_AT_A_TIME:
+    with ONE_ARGON2_AT_A_TIME:
         return argon2.derive_phc_encoded(_encode(normal))
 
 
@@ -75,7 +75,7 @@ def verify_password(password: str, stored: str | None) -> None:
     if not _PHC.fullmatch(phc):
         raise PasswordError("stored-password-malformed")
     try:
-        with _ONE_AT_A_TIME:
+        with ONE_ARGON2_AT_A_TIME:
             Argon2id.verify_phc_encoded(_encode(normal), phc)
         fits = stored is not None
     except InvalidKey:

@@ -37,7 +37,7 @@ _SERIES: Final = {
     "gauge": ("",),
 }
 _KEY_LINE: Final = re.compile(r"^(?:# )?(?P<key>[a-z_]+) = (?P<rest>.*)$")
-_TABLE_LINE: Final = re.compile(r"^(?:# )?\[(?P<table>[a-z_.]+)\]")
+_TABLE_LINE: Final = re.compile(r"^(?:# )?\[(?P<table>[a-z0-9_.]+)\]")
 
 
 def documents() -> dict[str, str]:

@@ -83,7 +83,7 @@ def test_a_master_key_is_read_from_its_file(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(KeyMaterialError) as refused:
         NEW_MASTER.to_file(path)
-    assert reason_of(refused) == "master-key-exists"
+    assert reason_of(refused) == "key-file-exists"
 
 
 @pytest.mark.parametrize(

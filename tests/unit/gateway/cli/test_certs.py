@@ -196,7 +196,7 @@ def test_a_master_key_is_made_once_and_follows_another(shell: Shell, tmp_path: P
 
     assert old.stat().st_mode & 0o077 == 0
     assert MasterKey.from_file(old).key_id == made["key_id"]
-    assert "master-key-exists" in shell("make-master-key", old, code=1)
+    assert "key-file-exists" in shell("make-master-key", old, code=1)
     assert shell.json("rewrap", store, old, new)["key_id"] == MasterKey.from_file(new).key_id
     assert KeyStore.open(store, MasterKey.from_file(new)).month("2026-07") == month
     assert "other-master" in shell("rewrap", store, old, new, code=1)
