@@ -6,6 +6,7 @@ SekishoError
 │   ├── MalformedJsonError  InvalidBodyError  InvalidQueryError  BodyTooLargeError
 │   └── UnsupportedMediaTypeError  RequestTimeoutError
 ├── NotAuthenticatedError         nobody we know
+│   └── WrongPassphraseError
 ├── NotPermittedError             somebody we know, who may not
 ├── NotFoundError                 nothing there, or nothing of the caller's
 │   └── MethodNotAllowedError
@@ -103,6 +104,12 @@ class NotAuthenticatedError(SekishoError):
     """The caller has not proved to be anybody we know."""
 
     problem = "not-authenticated"
+
+
+class WrongPassphraseError(NotAuthenticatedError):
+    """The passphrase or PIN does not open the master key."""
+
+    problem = "wrong-passphrase"
 
 
 class NotPermittedError(SekishoError):

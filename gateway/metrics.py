@@ -61,6 +61,17 @@ WORKERS_WANTED: Final = Gauge(
 )
 WORKER_RESTARTS: Final = Counter("sekisho_worker_restarts", "Workers started again after a death.")
 
+LOCKED: Final = Gauge(
+    "sekisho_locked",
+    "1 while nobody has typed what opens the master key, else 0.",
+    multiprocess_mode="mostrecent",
+)
+UNLOCK_ATTEMPTS: Final = Counter(
+    "sekisho_unlock_attempts",
+    "Attempts to unlock: unlocked, wrong, too-early, failed for another reason.",
+    ["outcome"],
+)
+
 # Exchanges.
 INQUIRIES: Final = Counter("sekisho_inquiries", "Inquiries that came to an end.", ["outcome"])
 PROVISIONS: Final = Counter("sekisho_provisions", "Items of provision answered.", ["outcome"])

@@ -23,6 +23,7 @@ Role = Literal["gateway", "core", "resident-network", "witness"]
 Environment = Literal["production", "demo", "test"]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3_600)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -62,10 +63,24 @@ class DatabaseSettings(Section, frozen=True, kw_only=True):
         return "DatabaseSettings(masked)"  # a DSN may hold a password
 
 
+class Pkcs11Settings(Section, frozen=True, kw_only=True):
+    """The token whose key wraps the master key; labels of token and key, as the token has them.
+
+    Without `pin_file` the instance starts locked, until `sekisho unlock` is given the PIN.
+    """
+
+    module: Path
+    token: Label
+    key: Label
+    pin_file: Path | None = None
+
+
 class MasterKeySettings(Section, frozen=True, kw_only=True):
     """Where the parent opens the master key, once."""
 
+    source: Literal["file", "passphrase", "pkcs11"] = "file"
     path: Path
+    pkcs11: Pkcs11Settings | None = None
 
 
 class WorkerSettings(Section, frozen=True, kw_only=True):
@@ -312,6 +327,11 @@ def _check(settings: Settings, name: str) -> None:
         raise ConfigurationError(f"{name}: [resident_network] is for role resident-network alone")
     if role == "gateway" and settings.network.core_url is None:
         raise ConfigurationError(f"{name}: role gateway needs network.core_url")
+    if (settings.master_key.source == "pkcs11") != (settings.master_key.pkcs11 is not None):
+        word = "needs" if settings.master_key.pkcs11 is None else "has no"
+        raise ConfigurationError(
+            f"{name}: master_key.source {settings.master_key.source} {word} [master_key.pkcs11]"
+        )
     if settings.is_embedded and settings.database.owner_dsn is not None:
         raise ConfigurationError(f"{name}: database.owner_dsn without database.dsn")
     if settings.is_embedded and settings.records.durability == "replicated":

@@ -1,17 +1,23 @@
 """What must stand before the first worker starts: folder, lock, master key, key store, database."""
 
 import asyncio
-import fcntl
-import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from certs.errors import CertsError
 from certs.keystore import KeyStore, MasterKey
-from gateway.errors import ConfigurationError, SekishoError, UnavailableError
+from certs.master_places import WRONG_SECRET
+from certs.typed_secret import TypedSecret
+from gateway.app.own_folder import master_place, own_folder
+from gateway.errors import (
+    ConfigurationError,
+    SekishoError,
+    UnavailableError,
+    WrongPassphraseError,
+)
 from gateway.logs import get_logger
 from gateway.metrics import forget_other_runs
 from gateway.settings import Settings
@@ -19,9 +25,7 @@ from gateway.storage.database import Database
 from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
 from gateway.storage.migrate import check_schema, migrate
 
-PRIVATE_MODE: Final = 0o700
 WATCH_S: Final = 0.5
-_LOCK_NAME: Final = "instance.lock"
 _STORE_NAME: Final = "store.json"
 
 log = get_logger()
@@ -29,33 +33,51 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundation:
-    """What every worker of this run is given."""
+    """What every worker of this run is given; without a master key the run is locked."""
 
     dsn: str = field(repr=False)
-    master_key: MasterKey = field(repr=False)
+    master_key: MasterKey | None = field(repr=False)
 
 
 @asynccontextmanager
 async def laid_foundation(settings: Settings, *, metrics_dir: Path) -> AsyncIterator[Foundation]:
     """Hold the data folder, the keys and a database of the right schema for the time of the run.
 
-    Metric values of runs before this one are dropped.
+    Metric values of runs before this one are dropped. Where somebody has to type something before
+    the master key opens, everything else about it is checked now.
 
     Raises:
         ConfigurationError: any of them cannot be used.
         UnavailableError: the database does not come up.
     """
-    with _own_folder(settings):
+    with own_folder(settings.data_dir):
         forget_other_runs(metrics_dir)
-        master_key = open_keys(settings)
+        master_key = None
+        if master_place(settings.master_key).typed:
+            check_keys(settings)
+        else:
+            master_key = open_keys(settings)
         async with _database(settings) as dsn:
             yield Foundation(dsn=dsn, master_key=master_key)
 
 
-def open_keys(settings: Settings) -> MasterKey:
-    """Return the master key, having made sure that the key store is there and opens under it."""
+def check_keys(settings: Settings) -> None:
+    """Raise ConfigurationError where the master key cannot open, whatever will be typed."""
     try:
-        master = MasterKey.from_file(settings.master_key.path)
+        master_place(settings.master_key).check()
+    except CertsError as error:
+        raise ConfigurationError(f"master key: {error}") from error
+
+
+def open_keys(settings: Settings, secret: TypedSecret | None = None) -> MasterKey:
+    """Return the master key, having made sure that the key store is there and opens under it.
+
+    Raises:
+        WrongPassphraseError: `secret` is not the passphrase or PIN.
+        ConfigurationError: master key or key store cannot be used.
+    """
+    try:
+        master = master_place(settings.master_key).open(secret)
         folder = settings.key_store_dir
         if (folder / _STORE_NAME).exists():
             store = KeyStore.open(folder, master)
@@ -64,27 +86,14 @@ def open_keys(settings: Settings) -> MasterKey:
                 folder, master, network=settings.network.name, organisation=settings.organisation
             )
     except CertsError as error:
+        if secret is not None and error.reason in WRONG_SECRET:
+            raise WrongPassphraseError(error.reason) from None
         raise ConfigurationError(f"master key or key store: {error}") from error
     if (store.network, store.organisation) != (settings.network.name, settings.organisation):
         raise ConfigurationError(
             f"{folder} is the key store of {store.organisation} on {store.network}"
         )
     return master
-
-
-@contextmanager
-def _own_folder(settings: Settings) -> Iterator[None]:
-    """Hold the data folder: two parents over one folder would share its socket and metrics."""
-    settings.data_dir.mkdir(mode=PRIVATE_MODE, parents=True, exist_ok=True)
-    descriptor = os.open(settings.data_dir / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigurationError(f"{settings.data_dir} is in use by another instance") from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @asynccontextmanager

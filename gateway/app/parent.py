@@ -13,22 +13,25 @@ from typing import Final
 
 import msgspec
 
+from certs.master_key import MasterKey
 from gateway.app.channel import WorkerStart
 from gateway.app.control import ControlReply
 from gateway.app.control_server import ControlServer
-from gateway.app.foundation import Foundation, laid_foundation
+from gateway.app.foundation import laid_foundation
 from gateway.app.listener import Listener, bind, refuse_taken
+from gateway.app.locked import Lock
 from gateway.app.roles import ListenerSpec
 from gateway.app.worker_process import WORKER_COMMAND, WorkerProcess
-from gateway.errors import ConfigurationError, NotFoundError, UnavailableError
+from gateway.errors import ConfigurationError, LockedError, NotFoundError, UnavailableError
 from gateway.listeners.ops.application import LISTENER as OPS
 from gateway.listeners.ops.application import OpsServices, ops_application
 from gateway.logs import get_logger
-from gateway.metrics import WORKERS_READY, WORKERS_WANTED, exposition, forget_process
+from gateway.metrics import LOCKED, WORKERS_READY, WORKERS_WANTED, exposition, forget_process
 from gateway.settings import Settings, listener_addresses, parse_settings
 
 OPS_DRAIN_S: Final = 2.0
 _DRAINING: Final = ("draining",)
+_LOCKED: Final = ("locked",)
 # What the control socket passes on to a worker; the roles say what they do.
 FORWARDED: Final = frozenset(
     {
@@ -70,6 +73,7 @@ class Parent:
         self._workers: list[WorkerProcess] = []
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
+        self._lock = Lock(self._settings, on_open=self._changed.set)
         self._started_at = time.monotonic()
 
     async def run(self) -> None:
@@ -80,7 +84,7 @@ class Parent:
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._stop)
         settings = self._settings
         async with AsyncExitStack() as stack:
             foundation = await stack.enter_async_context(
@@ -96,20 +100,46 @@ class Parent:
             await ops.start()
             stack.push_async_callback(ops.stop)
             self._addresses[OPS] = ops.address
-            await self._keep_workers(foundation)
+            WORKERS_WANTED.set(settings.workers.count)
+            WORKERS_READY.set(0)
+            if foundation.master_key is not None:
+                self._lock.open(foundation.master_key)
+            master_key = await self._unlocked()
+            if master_key is not None:
+                await self._keep_workers(foundation.dsn, master_key)
 
     def missing(self) -> tuple[str, ...]:
         """Return what keeps this instance from being ready, each thing once."""
         if self._stopping.is_set():
             return _DRAINING
+        if self._lock.master_key is None:
+            return _LOCKED
         return tuple(
             dict.fromkeys(slug for worker in self._workers for slug in worker.state.missing)
         )
 
-    async def _keep_workers(self, foundation: Foundation) -> None:
+    async def _unlocked(self) -> MasterKey | None:
+        """Return the master key as soon as somebody unlocked it; None if the run ends before.
+
+        No worker starts meanwhile: without the key it could read no row, sign no checkpoint and
+        open no answer. Its ports are taken, and nobody listens there.
+        """
+        if self._lock.master_key is None:
+            LOCKED.set(1)
+            log.warning("locked", kind=self._settings.master_key.source)
+        while self._lock.master_key is None and not self._stopping.is_set():
+            self._changed.clear()
+            await self._changed.wait()
+        return self._lock.master_key
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._changed.set()
+
+    async def _keep_workers(self, dsn: str, master_key: MasterKey) -> None:
         self._workers = [
             WorkerProcess(
-                self._start_message(number, foundation),
+                self._start_message(number, dsn, master_key),
                 self._settings.workers,
                 command=self._options.worker_command,
                 on_change=self._changed.set,
@@ -117,7 +147,6 @@ class Parent:
             )
             for number in range(self._settings.workers.count)
         ]
-        WORKERS_WANTED.set(len(self._workers))
         try:
             async with asyncio.TaskGroup() as group:
                 for worker in self._workers:
@@ -167,17 +196,18 @@ class Parent:
             case "status":
                 return ControlReply(result=self._status())
             case "drain":
-                self._stopping.set()
+                self._stop()
                 return ControlReply(result={"state": "draining"})
             case "unlock":
-                # A master key from a file is open, or the parent does not run.
-                return ControlReply(result={"state": "not-locked"})
+                return ControlReply(result=dict(await self._lock.unlock(arguments)))
             case command if command in FORWARDED:
                 return await self._forward(command, arguments)
             case _:
                 raise NotFoundError(f"control: no command {command}")
 
     async def _forward(self, command: str, arguments: Mapping[str, object]) -> ControlReply:
+        if self._lock.master_key is None:
+            raise LockedError("nobody has unlocked this instance")
         for worker in self._workers:
             if not worker.state.missing or (command in _AT_ANY_TIME and worker.is_there):
                 answer = await worker.ask(command, arguments)
@@ -187,12 +217,17 @@ class Parent:
     def _status(self) -> dict[str, object]:
         return {
             **self._identity(),
-            "state": "draining" if self._stopping.is_set() else "running",
+            "state": self._state(),
             "ready": not self.missing(),
             "missing": self.missing(),
             "workers": [asdict(worker.state) for worker in self._workers],
             "seconds": round(time.monotonic() - self._started_at, 3),
         }
+
+    def _state(self) -> str:
+        if self._stopping.is_set():
+            return "draining"
+        return "locked" if self._lock.master_key is None else "running"
 
     def _identity(self) -> dict[str, object]:
         return {
@@ -235,13 +270,13 @@ class Parent:
     def _forget(self, pid: int) -> None:
         forget_process(pid, self._options.metrics_dir)
 
-    def _start_message(self, number: int, foundation: Foundation) -> WorkerStart:
+    def _start_message(self, number: int, dsn: str, master_key: MasterKey) -> WorkerStart:
         return WorkerStart(
             settings=self._options.raw.decode(),
             base=str(self._options.base),
             worker=number,
             version=self._options.version,
             addresses={name: address for name, address in self._addresses.items() if name != OPS},
-            dsn=foundation.dsn,
-            master_key=foundation.master_key.to_bytes(),
+            dsn=dsn,
+            master_key=master_key.to_bytes(),
         )

@@ -12,8 +12,10 @@ from cyclopts import Parameter
 
 from gateway.app.control import call_control
 from gateway.app.hardening import harden_process, refuse_optimised
+from gateway.app.own_folder import master_place
 from gateway.cli.main import program_version
 from gateway.cli.output import ExitCode, errors, print_fields, print_json
+from gateway.cli.typed import typed_secret
 from gateway.errors import ConfigurationError
 from gateway.settings import (
     Role,
@@ -26,6 +28,7 @@ from gateway.settings import (
 
 Config = Annotated[Path | None, Parameter(name=["--config", "-c"])]
 ReadyFd = Annotated[int | None, Parameter(name="--ready-fd")]
+PassphraseFd = Annotated[int | None, Parameter(name="--passphrase-fd")]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 _METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _PRIVATE_MODE: Final = 0o700
@@ -93,14 +96,35 @@ def drain(*, config: Config = None, json: Json = False) -> int:
     return _ask("drain", config, json=json)
 
 
-def unlock(*, config: Config = None, json: Json = False) -> int:
-    """Unlock a running instance whose master key needs a passphrase.
+def unlock(*, config: Config = None, passphrase_fd: PassphraseFd = None, json: Json = False) -> int:
+    """Unlock a running instance whose master key needs a passphrase or a token's PIN.
+
+    It is asked for on the terminal and goes over the control socket. After a wrong one the
+    instance takes no other for a while: a second, then two, up to five minutes.
 
     Args:
         config: The settings of the instance.
+        passphrase_fd: A descriptor to read the passphrase or PIN from, one line.
         json: Print one JSON document.
     """
-    return _ask("unlock", config, json=json)
+    harden_process()
+    settings = load_settings(config_path(config))
+    status = call_control(settings.control_socket, "status").result or {}
+    if status.get("state") != "locked":
+        return _tell({"state": "not-locked"}, json=json)
+    secret = typed_secret(master_place(settings.master_key).typed, passphrase_fd)
+    if secret is None:
+        # The settings were changed since the instance began: it would not take what they ask.
+        raise ConfigurationError("the settings are not those that the instance runs with")
+    try:
+        reply = call_control(settings.control_socket, "unlock", {"secret": secret.pin()})
+    finally:
+        secret.wipe()
+    if reply.problem is not None:
+        title, detail = reply.problem.get("title"), reply.problem.get("detail")
+        errors.print(f"sekisho: {title} ({detail})", markup=False)
+        return ExitCode.FAILED
+    return _tell(reply.result, json=json)
 
 
 def _serve(config: Path | None, ready_fd: int | None, *, role: Role | None) -> int:
@@ -155,8 +179,12 @@ def _ask(command: str, config: Path | None, *, json: bool) -> int:
     if reply.problem is not None:
         errors.print(f"sekisho: {reply.problem.get('title')}", markup=False)
         return ExitCode.FAILED
+    return _tell(reply.result, json=json)
+
+
+def _tell(result: dict[str, object] | None, *, json: bool) -> int:
     if json:
-        print_json(reply.result)
+        print_json(result)
     else:
-        print_fields(reply.result or {})
+        print_fields(result or {})
     return ExitCode.DONE

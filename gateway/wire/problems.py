@@ -79,6 +79,7 @@ PROBLEM_TYPES: Final = _catalogue(
     ("sealed-invalid", HTTPStatus.UNPROCESSABLE_ENTITY, "Something sealed does not open here"),
     # Who comes, and what they may.
     ("not-authenticated", HTTPStatus.UNAUTHORIZED, "The caller is not authenticated"),
+    ("wrong-passphrase", HTTPStatus.UNAUTHORIZED, "The passphrase or PIN is wrong"),
     ("client-not-authentic", HTTPStatus.UNAUTHORIZED, "The client did not prove who it is"),
     ("token-invalid", HTTPStatus.UNAUTHORIZED, "The access token is not good here"),
     ("scope-refused", HTTPStatus.FORBIDDEN, "The client is not registered for this scope"),

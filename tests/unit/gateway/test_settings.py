@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from certs.master_token import TokenPlace
+from gateway.app.own_folder import master_place
 from gateway.errors import ConfigurationError
 from gateway.settings import config_path, load_settings, parse_settings
 
@@ -21,6 +23,13 @@ path = "/run/master.key"
 port = 8443
 [listeners.ops]
 port = 9090
+"""
+
+TOKEN = """\
+[master_key.pkcs11]
+module = "/usr/lib/token.so"
+token = "one"
+key = "master"
 """
 
 
@@ -50,7 +59,7 @@ def test_the_example_leaves_no_key_of_the_role_gateway_out() -> None:
         settings.listeners.ops.limits,
     ):
         for field in section.__struct_fields__:
-            assert f"{field} = " in written, field
+            assert f"{field} = " in written or f".{field}]" in written, field
 
 
 def test_paths_are_taken_from_the_folder_of_the_file() -> None:
@@ -73,6 +82,12 @@ def test_paths_are_taken_from_the_folder_of_the_file() -> None:
         (("[master_key]", "[resident_network]\nresidents='r'\n[master_key]"), "resident_network"),
         (("[master_key]", "[records]\ndurability='replicated'\n[master_key]"), "needs database"),
         (("[master_key]", "[database]\nowner_dsn='x'\n[master_key]"), "owner_dsn without"),
+        (("path = ", "source = 'pkcs11'\npath = "), "source pkcs11 needs [master_key.pkcs11]"),
+        (("[listeners.network]", f"{TOKEN}[listeners.network]"), "source file has no [master_key"),
+        (("path = ", "source = 'tpm'\npath = "), "at `$.master_key.source`"),
+        (("path = ", "words = 'x'\npath = "), "unknown field `words` - at `$.master_key`"),
+        (("[listeners.network]", f"{TOKEN}pin = '1'\n[listeners.network]"), "unknown field `pin`"),
+        (("[listeners.network]", "[master_key.pkcs11]\n[listeners.network]"), "`module`"),
         (('environment = "test"', 'environment = "staging"'), "at `$.environment`"),
         (("[listeners.network]", "[listeners.staff]"), "needs [listeners.network]"),
         (("[master_key]", "[listeners.staff]\nport=1\n[master_key]"), "has no [listeners.staff]"),
@@ -94,6 +109,22 @@ def test_port_0_is_not_for_production() -> None:
     text = CORE.replace('"test"', '"production"', 1).replace("8443", "0")
 
     assert "port 0" in refusal(text)
+
+
+def test_a_path_alone_means_a_key_in_a_file_and_a_token_is_named_whole() -> None:
+    token = CORE.replace("path = ", "source = 'pkcs11'\npath = ").replace(
+        "[listeners.network]", f"{TOKEN}pin_file = 'token.pin'\n[listeners.network]"
+    )
+    place = master_place(parse_settings(token.encode(), base=BASE).master_key)
+    typed = master_place(
+        parse_settings(token.replace("pin_file = 'token.pin'", "").encode(), base=BASE).master_key
+    )
+
+    assert parse_settings(CORE.encode(), base=BASE).master_key.source == "file"
+    assert place.token == TokenPlace(
+        module=Path("/usr/lib/token.so"), token="one", key="master", pin_file=BASE / "token.pin"
+    )
+    assert (place.typed, typed.typed) == (None, "pin")
 
 
 def test_what_is_no_toml_is_refused() -> None:
