@@ -76,8 +76,8 @@ def write_new_private(path: Path, content: bytes) -> None:
     sync_directory(path.parent)
 
 
-def replace_private(path: Path, content: bytes) -> None:
-    """Put a secret in the place of a file, whose old bytes are then overwritten.
+def replace_private(path: Path, draft: Path) -> None:
+    """Put a written file in the place of another, whose old bytes are then overwritten.
 
     At every moment the name gives the old file or the new one. A break may leave the old one
     beside it, under the ending `.old`, until the next call.
@@ -85,7 +85,8 @@ def replace_private(path: Path, content: bytes) -> None:
     old = path.with_name(path.name + _OLD_SUFFIX)
     overwrite_and_unlink(old)
     os.link(path, old)
-    write_private(path, content)
+    draft.replace(path)
+    sync_directory(path.parent)
     overwrite_and_unlink(old)
 
 

@@ -6,12 +6,18 @@ on a PKCS#11 token. Whoever asks for one gets a `MasterKey` and need not know wh
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, assert_never
 
 from certs.errors import KeyMaterialError
-from certs.key_files import overwrite_and_unlink, read_private, replace_private, write_new_private
+from certs.key_files import (
+    overwrite_and_unlink,
+    read_private,
+    replace_private,
+    sync_directory,
+    write_new_private,
+)
 from certs.master_file import Source, WrappedMasterKey
 from certs.master_key import MasterKey
 from certs.master_passphrase import check_derivation, unwrap_by_passphrase, wrap_by_passphrase
@@ -20,6 +26,7 @@ from certs.typed_secret import TypedSecret
 from codes.canonical import b64
 
 Typed = Literal["passphrase", "pin"]
+_DRAFT_SUFFIX: Final = ".next"
 WRONG_SECRET: Final = frozenset({"wrong-passphrase", "wrong-pin"})
 """Reasons that say: what was typed is not it; trying again may help."""
 
@@ -83,11 +90,17 @@ class MasterPlace:
         """Lay a master key where no file may be yet (`key-file-exists`)."""
         write_new_private(self.path, self._content(master, secret, make_token_key=make_token_key))
 
-    def replace(
-        self, master: MasterKey, secret: TypedSecret | None = None, *, make_token_key: bool = False
-    ) -> None:
-        """Lay it over the file that is there, whose bytes are overwritten."""
-        replace_private(self.path, self._content(master, secret, make_token_key=make_token_key))
+    def beside(self) -> "MasterPlace":
+        """Return the place of a draft, from which `take_over` puts the key where it belongs."""
+        return replace(self, path=self.path.with_name(self.path.name + _DRAFT_SUFFIX))
+
+    def take_over(self, draft: "MasterPlace") -> None:
+        """Put a draft where this place is; bytes that were there before are overwritten."""
+        if self.path.exists():
+            replace_private(self.path, draft.path)
+        else:
+            draft.path.replace(self.path)
+            sync_directory(self.path.parent)
 
     def destroy(self) -> None:
         """Overwrite and unlink the file; the key on a token stays, it may wrap others."""

@@ -12,7 +12,6 @@ from certs.audit import extract_document
 from certs.clients import issue_client_files
 from certs.directory import Directory
 from certs.expiry import Expiry, expiries
-from certs.keystore import KeyStore, MasterKey
 from certs.names import NETWORK_ENDPOINT
 from certs.network import init_network
 from certs.network_spec import NetworkSpec
@@ -35,6 +34,7 @@ from certs.rotation import (
     renew_root,
 )
 from codes.canonical import b64, instant
+from gateway.cli.master_key import register as register_master_key
 from gateway.cli.output import ExitCode, print_fields, print_json, print_rows
 from gateway.clock import SystemClock
 from gateway.errors import InvalidRequestError
@@ -195,34 +195,7 @@ def issue_client(
     )
 
 
-@app.command(name="make-master-key")
-def make_master_key(target: Path, *, json: Json = False) -> None:
-    """Make the master key of an instance; a file that is there is never replaced.
-
-    Args:
-        target: The file, outside the data directory and outside every database backup.
-        json: Print one JSON document.
-    """
-    master = MasterKey.generate()
-    master.to_file(target)
-    _print({"file": str(target), "key_id": master.key_id}, json=json)
-
-
-@app.command
-def rewrap(key_store: Path, old: Path, new: Path, *, json: Json = False) -> None:
-    """Wrap all storage keys of a stopped instance by a new master key.
-
-    Doing it again after a break finishes it.
-
-    Args:
-        key_store: The folder `keys` in the instance's data directory.
-        old: The file of the master key in use.
-        new: The file of the one to come (`make-master-key`).
-        json: Print one JSON document.
-    """
-    following = MasterKey.from_file(new)
-    KeyStore.open(key_store, MasterKey.from_file(old)).rewrap(following)
-    _print({"key_store": str(key_store), "key_id": following.key_id}, json=json)
+register_master_key(app)
 
 
 @app.command(name="renew-key-set")

@@ -127,7 +127,10 @@ def started(folder: Path) -> Iterator[Locked]:
         yield locked
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(READY_S) == 0
+        try:
+            assert process.wait(READY_S) == 0
+        finally:
+            process.kill()
 
 
 async def answers(locked: Locked) -> None:
@@ -254,10 +257,13 @@ def unlock_on_a_terminal(
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as command:
-        assert command.stderr is not None
-        assert command.stderr.read(len("passphrase: ")) == b"passphrase: "
-        os.write(ours, typed.encode() + b"\n")
-        said, wrong = command.communicate(timeout=READY_S)
+        try:
+            assert command.stderr is not None
+            assert command.stderr.read(len("passphrase: ")) == b"passphrase: "
+            os.write(ours, typed.encode() + b"\n")
+            said, wrong = command.communicate(timeout=READY_S)
+        finally:
+            command.kill()
     ended = subprocess.CompletedProcess(arguments, command.returncode, said, wrong)
     os.set_blocking(ours, False)
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from certs.errors import CertsError, KeyMaterialError
-from certs.key_files import replace_private
+from certs.key_files import replace_private, write_private
 from certs.master_file import WrappedMasterKey
 from certs.master_key import MasterKey
 from certs.master_passphrase import Argon2Cost, unwrap_by_passphrase, wrap_by_passphrase
@@ -209,7 +209,8 @@ def test_the_bytes_of_a_replaced_file_are_overwritten(tmp_path: Path) -> None:
     # What a break left behind goes with the next call.
     (tmp_path / "master.key.old").write_bytes(b"left")
 
-    replace_private(path, b"new")
+    write_private(tmp_path / "draft", b"new")
+    replace_private(path, tmp_path / "draft")
 
     assert path.read_bytes() == b"new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

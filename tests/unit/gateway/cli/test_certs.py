@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from certs.keystore import KeyStore, MasterKey
 from gateway.cli.certs import app
 from gateway.cli.main import call
 from tests.unit.certs.networks import Network, a_network
@@ -184,19 +183,3 @@ def test_every_type_of_document_is_extracted_and_nothing_else(
     other = tmp_path / "other.json"
     other.write_bytes(b"{}")
     assert "member-missing" in shell("extract", other, tmp_path / "y", code=1)
-
-
-def test_a_master_key_is_made_once_and_follows_another(shell: Shell, tmp_path: Path) -> None:
-    old, new, store = tmp_path / "old.key", tmp_path / "new.key", tmp_path / "keys"
-    made = shell.json("make-master-key", old)
-    shell("make-master-key", new)
-    month = KeyStore.create(
-        store, MasterKey.from_file(old), network="testnet", organisation="union"
-    ).month("2026-07")
-
-    assert old.stat().st_mode & 0o077 == 0
-    assert MasterKey.from_file(old).key_id == made["key_id"]
-    assert "key-file-exists" in shell("make-master-key", old, code=1)
-    assert shell.json("rewrap", store, old, new)["key_id"] == MasterKey.from_file(new).key_id
-    assert KeyStore.open(store, MasterKey.from_file(new)).month("2026-07") == month
-    assert "other-master" in shell("rewrap", store, old, new, code=1)
