@@ -306,6 +306,8 @@ def _programs(node: Node) -> Path:
 
 
 def _as_somebody() -> list[str]:
+    """Return the words before a command that ends with us and does not run as root."""
+    ends_with_us = ["setpriv", "--pdeathsig", "TERM"]
     if os.geteuid() != 0:
-        return []
-    return ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+        return ends_with_us
+    return ["unshare", "--user", "--map-user=1000", "--map-group=1000", *ends_with_us]
