@@ -28,8 +28,10 @@ from gateway.wire.network import (
     PermitsAnswer,
     PermitsRequest,
 )
+from gateway.wire.reconciliations import ReconciliationsAnswer, ReconciliationsRequest
 
 IF_NONE_MATCH = "If-None-Match"
+_QUESTION_BYTES_MAX = 4 * 1024
 _CLOSED = ("queue-full", "stale-directory", "unknown-result")
 
 
@@ -70,6 +72,11 @@ async def resident_code_changes(
 async def fetch_statements(call: CoreCall, body: StatementsFetchRequest) -> StatementsFetchAnswer:
     """Give the core's statements of the caller's own exchanges, by permit id."""
     return await call.services.statements.answer(call.caller.organisation, body)
+
+
+async def reconciliations(call: CoreCall, body: ReconciliationsRequest) -> ReconciliationsAnswer:
+    """Say what the core has of the caller's own permits, page by page (法23③)."""
+    return await call.services.reconciliations.answer(call.caller.organisation, body)
 
 
 async def correction_notices(call: CoreCall, body: CorrectionNoticesRequest) -> AcknowledgedAnswer:
@@ -170,6 +177,17 @@ ROUTES = (
         summary="Fetch statements of own exchanges",
         request=StatementsFetchRequest,
         response=StatementsFetchAnswer,
+    ),
+    Route(
+        method="POST",
+        path="/v1/reconciliations",
+        handler=reconciliations,
+        permission=GATEWAY_ONLY,
+        summary="Hold own records against the core's",
+        request=ReconciliationsRequest,
+        response=ReconciliationsAnswer,
+        bytes_max=_QUESTION_BYTES_MAX,
+        problems=("invalid-query",),
     ),
     Route(
         method="POST",

@@ -13,6 +13,7 @@ from gateway.core.permits import PermitDesk, PermitRules
 from gateway.core.problems import LISTENER
 from gateway.core.providers import ProviderDesk
 from gateway.core.publication import Publication
+from gateway.core.reconciliations import ReconciliationDesk
 from gateway.core.resident_codes import ResidentCodeDesk
 from gateway.core.statements import StatementDesk
 from gateway.flows.checkpoints import Checkpoints
@@ -37,6 +38,7 @@ class CoreServices:
     resident_codes: ResidentCodeDesk
     code_changes: CodeChangeDesk
     statements: StatementDesk
+    reconciliations: ReconciliationDesk
     corrections: CorrectionDesk
     publication: Publication
     checkpoints: Checkpoints
@@ -67,6 +69,7 @@ class CoreServices:
             resident_codes=ResidentCodeDesk(context, codes),
             code_changes=CodeChangeDesk(context, codes),
             statements=StatementDesk(context),
+            reconciliations=ReconciliationDesk(context),
             corrections=CorrectionDesk(context),
             publication=publication,
             checkpoints=Checkpoints(context),

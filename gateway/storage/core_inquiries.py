@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import ClassVar, Final, LiteralString
+from typing import ClassVar, Final, LiteralString, Self
 from uuid import UUID
 
 from gateway.storage.database import Connection, Record
@@ -178,6 +178,86 @@ async def permits(
         if isinstance(permitted, Permitted):
             found[permitted.permit_id] = RecordedPermit(permitted=permitted, leaf=row["leaf_hash"])
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class PermitPlace:
+    """A place in the order of `requested_at` and permit id; a page begins behind it."""
+
+    requested_at: datetime
+    permit_id: str
+
+    @classmethod
+    def before(cls, begins: datetime) -> Self:
+        """Return the place before everything of that instant."""
+        return cls(begins, UUID(int=0).hex)
+
+
+# A page of each side, from its own index, in its order: no more is read of a full day than of an
+# empty one. The entry's leaf hash comes by its id, one look for each row of the page.
+_PERMITS_OF: Final[LiteralString] = """
+    WITH page AS MATERIALIZED (
+        (SELECT i.*
+           FROM core_inquiries AS i
+          WHERE i.inquirer = $1 AND i.permit_id IS NOT NULL
+            AND (i.requested_at, i.permit_id) > ($2, $3) AND i.requested_at < $4
+            AND i.inquiry_day BETWEEN $5 AND $6
+          ORDER BY i.requested_at, i.permit_id
+          LIMIT $7)
+          UNION ALL
+        (SELECT i.*
+           FROM core_inquiries AS i
+          WHERE i.provider = $1 AND i.inquirer <> $1 AND i.permit_id IS NOT NULL
+            AND (i.requested_at, i.permit_id) > ($2, $3) AND i.requested_at < $4
+            AND i.inquiry_day BETWEEN $5 AND $6
+          ORDER BY i.requested_at, i.permit_id
+          LIMIT $7)
+          ORDER BY requested_at, permit_id
+          LIMIT $7
+    )
+    SELECT p.inquiry_day, p.inquirer, p.leaf, p.entry_id, p.provider, p.requested_at, p.reason,
+           p.permit_id, p.person, p.subject_p, p.salt_p, p.token_expires, p.request_expires,
+           e.leaf_hash
+      FROM page AS p
+     CROSS JOIN LATERAL (SELECT l.leaf_hash FROM log_entries AS l
+                          WHERE l.entry_id = p.entry_id AND l.month >= $8 AND l.month <= $9
+                          LIMIT 1) AS e
+     ORDER BY p.requested_at, p.permit_id
+"""
+
+
+async def permits_of(
+    connection: Connection,
+    organisation: str,
+    *,
+    after: PermitPlace,
+    ends: datetime,
+    begins_day: date,
+    ends_day: date,
+    limit: int,
+) -> list[RecordedPermit]:
+    """Return a page of the permits an organisation is a party of, requested before `ends`.
+
+    The two days (Tokyo) are those of the whole period; they say which partitions are looked into.
+    """
+    rows = await connection.fetch(
+        _PERMITS_OF,
+        organisation,
+        after.requested_at,
+        UUID(after.permit_id),
+        ends,
+        begins_day - PERMIT_AFTER_DAYS_MAX,
+        ends_day + timedelta(days=1),
+        limit,
+        month_number(begins_day),
+        month_number(ends_day + timedelta(days=1)),
+    )
+    found = [(_answer(row), row["leaf_hash"]) for row in rows]
+    return [
+        RecordedPermit(permitted=permitted, leaf=leaf)
+        for permitted, leaf in found
+        if isinstance(permitted, Permitted)
+    ]
 
 
 def month_number(day: date) -> int:

@@ -30,6 +30,11 @@ CREATE TABLE core_inquiries (
            AND salt_p IS NOT NULL AND token_expires IS NOT NULL AND request_expires IS NOT NULL))
 ) PARTITION BY RANGE (inquiry_day);
 CREATE INDEX core_inquiries_permit ON core_inquiries (permit_id) WHERE permit_id IS NOT NULL;
+-- What the core has of a party's permits, in the order in which it is asked for (reconciliation).
+CREATE INDEX core_inquiries_inquirer ON core_inquiries (inquirer, requested_at, permit_id)
+    WHERE permit_id IS NOT NULL;
+CREATE INDEX core_inquiries_provider ON core_inquiries (provider, requested_at, permit_id)
+    WHERE permit_id IS NOT NULL;
 GRANT SELECT, INSERT ON core_inquiries TO sekisho_app;
 
 -- Which providers an inquirer asked about one person on one day: asking every town finds where

@@ -89,7 +89,7 @@ async def test_a_checkpoint_of_which_one_holds_nothing_is_not_found(
     assert refused.value.refusal.type == "not-found"
 
 
-@pytest.mark.parametrize("path", ["/v1/reconciliations", "/v1/provisions"])
+@pytest.mark.parametrize("path", ["/v1/provisions"])
 async def test_what_comes_later_or_belongs_to_others_is_not_there(union: Member, path: str) -> None:
     with pytest.raises(MessageRefusedError) as refused:
         await union.context.peers.post("core", path, OutcomesRequest(groups=[], items=[]), bytes)

@@ -1,0 +1,98 @@
+"""`POST /v1/reconciliations`: what the core has of a party's own permits, page by page (法23③).
+
+It names what was recorded and tells nothing about people; what a party says of itself it proves
+by its own statements, so nothing here is one.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from codes.canonical import instant, parse_instant, tokyo_day
+from gateway.errors import InvalidBodyError
+from gateway.flows.context import Context
+from gateway.http.paging import cursor_of, read_cursor
+from gateway.storage import core_inquiries, core_outcomes
+from gateway.storage.core_inquiries import PermitPlace, RecordedPermit
+from gateway.storage.core_outcomes import DELIVERY, PROVISION, RECEIPT, Told
+from gateway.wire.reconciliations import (
+    TOLD_MAX,
+    PermitReconciled,
+    ReconciliationsAnswer,
+    ReconciliationsRequest,
+    ToldOfPermit,
+)
+
+PERIOD_MAX: Final = timedelta(days=31)
+"""One question touches so many days' partitions, and those of the inquiries before them."""
+_ORDER: Final = (PROVISION, DELIVERY, RECEIPT)
+"""A provider's words first: receipts of what was never told do not push them out."""
+
+
+class ReconciliationDesk:
+    """Gives each party what the core knows of its permits, and nobody else."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def answer(self, sender: str, request: ReconciliationsRequest) -> ReconciliationsAnswer:
+        """Return a page of the permits that the sender asked for or was to provide under.
+
+        Raises:
+            InvalidBodyError: the period is empty, or longer than 31 days.
+            InvalidQueryError: `after` is no cursor of ours.
+        """
+        begins, ends = parse_instant(request.begins), parse_instant(request.ends)
+        if not timedelta(0) < ends - begins <= PERIOD_MAX:
+            days = PERIOD_MAX.days
+            raise InvalidBodyError(f"period: more than none, {days} days at most", pointer="/ends")
+        after = read_cursor(request.after)
+        async with self._context.database.read() as connection:
+            found = await core_inquiries.permits_of(
+                connection,
+                sender,
+                after=PermitPlace(*after) if after is not None else PermitPlace.before(begins),
+                ends=ends,
+                begins_day=tokyo_day(begins),
+                ends_day=tokyo_day(ends),
+                limit=request.limit,
+            )
+            told = await core_outcomes.told(
+                connection,
+                [(one.permitted.inquiry_day, one.permitted.permit_id) for one in found],
+            )
+        return ReconciliationsAnswer(
+            permits=[_permit(one, told[one.permitted.permit_id]) for one in found],
+            next=_cursor(found[-1]) if len(found) == request.limit else None,
+        )
+
+
+def _cursor(last: RecordedPermit) -> str:
+    return cursor_of(last.permitted.requested_at, last.permitted.permit_id)
+
+
+def _permit(found: RecordedPermit, told: list[Told]) -> PermitReconciled:
+    permitted = found.permitted
+    return PermitReconciled(
+        permit_id=permitted.permit_id,
+        inquirer=permitted.inquirer,
+        provider=permitted.provider,
+        requested_at=instant(permitted.requested_at),
+        request_expires=instant(permitted.request_expires),
+        inquiry_leaf=permitted.inquiry_leaf.hex(),
+        permit_leaf=found.leaf.hex(),
+        told=[
+            ToldOfPermit(
+                party=one.party,
+                kind=one.kind,
+                outcome=one.outcome,
+                leaf=one.leaf.hex(),
+                of=one.of.hex() if one.of is not None else None,
+            )
+            for one in _shown(told)
+        ],
+    )
+
+
+def _shown(told: list[Told]) -> list[Told]:
+    words = [one for one in told if one.kind in _ORDER]
+    return sorted(words, key=lambda one: _ORDER.index(one.kind))[:TOLD_MAX]
