@@ -133,6 +133,21 @@ RECORD_SLOTS_FROZEN: Final = Gauge(
     "Slots that lost what was released from them; nothing is written there any more.",
     multiprocess_mode="livemax",
 )
+RECONCILIATION_REPAIRED: Final = Counter(
+    "sekisho_reconciliation_repaired",
+    "What reconciling with the core found missing and repaired.",
+    ["reason"],
+)
+RECONCILIATION_DIFFERENCES: Final = Gauge(
+    "sekisho_reconciliation_different_items",
+    "What differed from the core's records in the last night, and nobody repaired.",
+    multiprocess_mode="mostrecent",
+)
+RECONCILIATION_DONE: Final = Gauge(
+    "sekisho_reconciliation_done_timestamp_seconds",
+    "When the last nightly reconciliation came to its end.",
+    multiprocess_mode="mostrecent",
+)
 
 # Witnesses (PROTOCOL §5).
 WITNESSED: Final = Counter(

@@ -32,6 +32,7 @@ from gateway.flows.own_statements import OwnStatements
 from gateway.flows.peer_slots import PeerSlots
 from gateway.flows.provide import Provide
 from gateway.flows.receipts import Receipts
+from gateway.flows.reconcile_network import Reconcile
 from gateway.flows.release import Release
 from gateway.flows.replica_reader import ReplicaReader
 from gateway.flows.take_codes import TakeCodes
@@ -46,6 +47,8 @@ from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
+from gateway.jobs.reconciliation import INTERVAL_S as RECONCILIATION_INTERVAL_S
+from gateway.jobs.reconciliation import ReconciliationJob
 from gateway.jobs.retired_keys import INTERVAL_S as RETIRED_KEYS_S
 from gateway.jobs.retired_keys import RetiredKeysJob
 from gateway.listeners.network import app as network
@@ -81,6 +84,7 @@ class Flows:
     notices: Notices
     release: Release
     deliver: Deliver
+    reconcile: Reconcile
     events: SecurityEvents
     forks: Forks
 
@@ -143,6 +147,7 @@ def make_flows(
         notices=Notices(context),
         release=Release(context, answering, DeliveryDrafts(context, outcomes)),
         deliver=Deliver(context, answering),
+        reconcile=Reconcile(context, receipts, outcomes),
         events=SecurityEvents(context, listener="network"),
         forks=Forks(context.database, context.clock, context.writer),
     )
@@ -174,7 +179,7 @@ def _role(
 ) -> RoleApp:
     peers = UnconfirmedPeers(context, poll.memory, delay=worker.settings.network.delay)
     backoffice = make_backoffice(worker, context, inquire=flows.inquire)
-    staff = make_staff(worker, context, release=flows.release)
+    staff = make_staff(worker, context, release=flows.release, reconcile=flows.reconcile)
 
     async def drain() -> None:
         for events in (flows.events, backoffice.events, staff.events):
@@ -217,6 +222,7 @@ def _tasks(
 
     expiry = ExpiryJob(worker.settings.network.keys_dir, context.trust)
     inquiries = InquiryJob(context, flows.continuations)
+    reconciliation = ReconciliationJob(context, flows.reconcile)
     outbox = OutboxJob(
         context.database,
         {OUTCOME: flows.outcomes.send_rows, DELIVERY: flows.deliver.send_rows},
@@ -233,6 +239,7 @@ def _tasks(
         _periodic("lapses", END_LAPSED_S, inquiries.end_lapsed),
         _periodic("notices", NOTICES_S, flows.notices.turn),
         _periodic("holds", END_LAPSED_S, flows.release.end_lapsed),
+        _periodic("reconciliation", RECONCILIATION_INTERVAL_S, reconciliation.turn),
         _periodic("days", DAYS_S, turn_days),
         _periodic("retired-keys", RETIRED_KEYS_S, RetiredKeysJob(context).turn),
     )

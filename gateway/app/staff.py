@@ -16,6 +16,7 @@ from gateway.flows.context import Context
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.export_records import ExportRecords
 from gateway.flows.flags import Flags
+from gateway.flows.reconcile_network import Reconcile
 from gateway.flows.release import Release
 from gateway.flows.review_flags import ReviewFlags
 from gateway.flows.review_holds import ReviewHolds
@@ -44,7 +45,9 @@ class StaffZone:
     commands: Mapping[str, Command]
 
 
-def make_staff(worker: WorkerContext, context: Context, *, release: Release) -> StaffZone:
+def make_staff(
+    worker: WorkerContext, context: Context, *, release: Release, reconcile: Reconcile
+) -> StaffZone:
     """Return the staff zone over the flows of one worker.
 
     Raises:
@@ -65,6 +68,7 @@ def make_staff(worker: WorkerContext, context: Context, *, release: Release) -> 
         switches=SwitchMeasures(context),
         records=ReviewRecords(context),
         export=ExportRecords(context),
+        reconcile=reconcile,
     )
     return StaffZone(
         services=services,

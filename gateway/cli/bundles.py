@@ -1,10 +1,10 @@
 """Export bundles on disk: a folder or a zip archive, read file by file as the verifier asks."""
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from certs.errors import CertsError
 from certs.history import read_history
@@ -20,6 +20,7 @@ from gateway.settings import config_path, load_settings
 
 FILE_BYTES_MAX: Final = 16 * 1024**3
 """No file of a bundle is read into memory beyond this."""
+T = TypeVar("T")
 
 
 class BundleError(SekishoError):
@@ -82,6 +83,14 @@ def _witness_key(text: str) -> tuple[str, WitnessPublicKey]:
         return name, WitnessPublicKey(mldsa44=unb64(key))
     except (CertsError, CodesError):
         raise ConfigurationError(f"witness key: NAME=KEY, got one for {name!r}") from None
+
+
+def reading(read: Callable[[], T]) -> T:
+    """Return what `read` returns; what it finds unreadable ends the command."""
+    try:
+        return read()
+    except RecordsError as error:
+        raise BundleError(str(error)) from None
 
 
 class _Folder(Mapping[str, bytes]):

@@ -1,23 +1,20 @@
 """`sekisho records`: search, show and export at a running gateway; verify and reconcile files."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
 from gateway.app.control import call_control
-from gateway.cli.bundles import BundleError, opened_bundle, trust_of
+from gateway.cli.bundles import opened_bundle, reading, trust_of
 from gateway.cli.output import ExitCode, errors, out, print_fields, print_json, print_rows
+from gateway.cli.reconcile import reconcile_exports, reconcile_online
 from gateway.cli.staff_options import NEAR, Json, Reach, path_id
 from gateway.errors import ConfigurationError, UnavailableError
-from gateway.records.bundle import Files, read_manifest, read_peer_notes, read_slot
-from gateway.records.entry import parse_entry
-from gateway.records.errors import RecordsError
-from gateway.records.reconcile import PARTIES, PartyRecords, reconcile
+from gateway.records.bundle import Files, read_peer_notes, read_slot
 from gateway.records.tile_files import tile_files
 from gateway.records.trust import LogTrust
 from gateway.records.verify import Report, verify_bundle
@@ -26,11 +23,9 @@ from gateway.settings import Settings
 COLUMNS: Final = ("time", "kind", "id", "slot", "index")
 SLOT_COLUMNS: Final = ("slot", "first", "end", "cosigned_size", "cosigned_at", "complete")
 FAULT_COLUMNS: Final = ("slot", "index", "reason", "detail")
-DIFFERENCE_COLUMNS: Final = ("permit_id", "organisation", "reason", "leaf")
 CORE: Final = "core"
 EXPORT: Final = "records-export"
 _PRIVATE_MODE: Final = 0o600
-T = TypeVar("T")
 
 Kinds = Annotated[tuple[str, ...], Parameter(name="--kind", negative="")]
 Config = Annotated[Path | None, Parameter(name=["--config", "-c"])]
@@ -211,10 +206,10 @@ def verify(
     foreign = [path.read_text(encoding="utf-8") for path in peer_note]
     for other in others:
         with opened_bundle(other) as files:
-            foreign += _reading(lambda: read_peer_notes(files))
+            foreign += reading(lambda: read_peer_notes(files))
     with opened_bundle(bundle) as files:
         trust = known.trust(files)
-        report = _reading(
+        report = reading(
             lambda: verify_bundle(
                 files, trust=trust, foreign_notes=foreign, begins=begins, ends=ends
             )
@@ -240,9 +235,9 @@ def tiles(bundle: Path, target: Path, *, slot: int = 0, json: Json = False) -> i
         json: Print one JSON document.
     """
     with opened_bundle(bundle) as files:
-        export = _reading(lambda: read_slot(files, slot))
+        export = reading(lambda: read_slot(files, slot))
     count = 0
-    for name, content in _reading(lambda: list(tile_files(export))):
+    for name, content in reading(lambda: list(tile_files(export))):
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -252,49 +247,33 @@ def tiles(bundle: Path, target: Path, *, slot: int = 0, json: Json = False) -> i
 
 @app.command(name="reconcile")
 def reconcile_command(
-    exports: Annotated[tuple[Path, ...], Parameter(negative="")],
+    exports: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     *,
+    begins: str | None = None,
+    ends: str | None = None,
     root: Path | None = None,
-    config: Config = None,
-    json: Json = False,
+    reach: Reach = NEAR,
 ) -> int:
-    """Hold the exports of core, inquirer and provider against each other; all are verified first.
+    """Hold our records against the core's over the network, or three exports against each other.
+
+    Over the network (a security officer's right) what can be repaired is, and the run is recorded:
+    outcomes that the core lacks are told again, lost answers taken in by their statements. The
+    exports are verified first, and nothing is changed. Exits 1 if anything differs.
 
     Args:
-        exports: Three bundles: the core's and two organisations'.
-        root: The network's pinned root; else that of a gateway's keys.
-        config: The settings of a gateway whose pinned root to use.
-        json: Print one JSON document.
+        exports: Three bundles: the core's and two organisations'; none to ask the network.
+        begins: Over the network: permits requested from here on, as 2026-07-01T00:00:00.000Z.
+        ends: Over the network: and before this instant; 31 days later at most.
+        root: For exports: the network's pinned root; else that of a gateway's keys.
+        reach: Where the gateway is.
     """
-    if len(exports) != PARTIES:
-        raise ConfigurationError(f"give {PARTIES} exports: the core's and two organisations'")
-    parties, faults = [], []
-    for path in exports:
-        with opened_bundle(path) as files:
-            trust = trust_of(files, root, config)
-            report = _reading(partial(verify_bundle, files, trust=trust))
-            faults += [
-                {"organisation": report.organisation, **asdict(fault)} for fault in report.faults
-            ]
-            parties.append(_party(files, report))
-    found = _reading(lambda: reconcile(parties))
-    is_good = found.is_agreed and not faults
-    differences = [asdict(difference) for difference in found.differences]
-    shown = {
-        "reconciled": is_good,
-        "parties": [party.organisation for party in parties],
-        "permits": found.permits,
-        "refusals": found.refusals,
-        "differences": differences,
-        "faults": faults,
-    }
-    if json:
-        print_json(shown)
-    else:
-        print_fields({name: shown[name] for name in ("parties", "permits", "refusals")})
-        print_rows(differences, columns=DIFFERENCE_COLUMNS)
-        out.print("agreed" if is_good else "NOT agreed")
-    return ExitCode.DONE if is_good else ExitCode.FAILED
+    if exports:
+        if begins is not None or ends is not None:
+            raise ConfigurationError("exports have their own period")
+        return reconcile_exports(exports, root=root, config=reach.config, json=reach.json)
+    if begins is None or ends is None:
+        raise ConfigurationError("give --begins and --ends, or three exports")
+    return reconcile_online(reach, begins=begins, ends=ends)
 
 
 def _export_core(
@@ -305,18 +284,6 @@ def _export_core(
     if reply.result is None:
         raise UnavailableError(f"core: {(reply.problem or {}).get('title')}")
     return {"target": str(target), **reply.result}
-
-
-def _party(files: Files, report: Report) -> PartyRecords:
-    """Return the entries of a bundle; those of a damaged slot are not there to be compared."""
-    damaged = {fault.slot for fault in report.faults}
-    entries = [
-        parse_entry(raw)
-        for slot in read_manifest(files).slots
-        if slot not in damaged
-        for raw in read_slot(files, slot).entries
-    ]
-    return PartyRecords(organisation=report.organisation, entries=entries)
 
 
 def _shown(report: Report) -> dict[str, object]:
@@ -362,11 +329,3 @@ def _tell(fields: Mapping[str, object], *, json: bool) -> int:
     else:
         print_fields(fields)
     return ExitCode.DONE
-
-
-def _reading(read: Callable[[], T]) -> T:
-    """Return what `read` returns; what it finds unreadable ends the command."""
-    try:
-        return read()
-    except RecordsError as error:
-        raise BundleError(str(error)) from None

@@ -40,6 +40,7 @@ class StaffPermission(StrEnum):
     RECORDS_SEARCH_PERSON = "records:search-person"
     RECORDS_OPEN = "records:open"
     RECORDS_EXPORT = "records:export"
+    RECORDS_RECONCILE = "records:reconcile"
 
 
 class Role(StrEnum):
@@ -93,6 +94,7 @@ ROLE_PERMISSIONS: Final[Mapping[Role, frozenset[StaffPermission]]] = MappingProx
                 _P.RECORDS_SEARCH_PERSON,
                 _P.RECORDS_OPEN,
                 _P.RECORDS_EXPORT,
+                _P.RECORDS_RECONCILE,
             }
         ),
     }

@@ -38,12 +38,18 @@ class PermitWanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
-    """The core's permit: the statement we keep and the token the provider checks."""
+class HeldPermit:
+    """The core's permit as a statement: what every answer is held against."""
 
-    token: str = field(repr=False)
     permit: PermitGranted
     statement: Statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted(HeldPermit):
+    """The core's permit with the token that the provider checks."""
+
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,20 +118,32 @@ def _outcome(
         if public.of != leaf:
             raise StatementInvalidError("refusal: of another inquiry", reason="other-inquiry")
         return RefusedByCore(refusal=public, statement=statement)
+    held = held_permit(context, statement, leaf=leaf, inquiry=wanted.inquiry)
+    if result.permit_id != held.permit.permit_id or result.token is None:
+        raise PeerProtocolError("permits: permit without its token or id")
+    if result.token >= len(answer.tokens):
+        raise PeerProtocolError("permits: no such token")
+    return Granted(token=answer.tokens[result.token], permit=held.permit, statement=held.statement)
+
+
+def held_permit(
+    context: Context, statement: Statement, *, leaf: str, inquiry: Inquiry
+) -> HeldPermit:
+    """Return the core's statement if it permits exactly this inquiry of ours (leaf hash in hex).
+
+    Raises `StatementInvalidError`.
+    """
+    public = statement.entry.public
     if not isinstance(public, PermitGranted):
         raise StatementInvalidError("permit: another kind", reason="other-kind")
     if public.inquiry_leaf != leaf:
         raise StatementInvalidError("permit: of another inquiry", reason="other-inquiry")
-    if public.inquirer != context.trust.organisation or public.provider != wanted.inquiry.provider:
+    if public.inquirer != context.trust.organisation or public.provider != inquiry.provider:
         raise StatementInvalidError("permit: other parties", reason="other-parties")
     is_same_ground = (public.legal_basis, public.consent) == (
-        wanted.inquiry.legal_basis,
-        wanted.inquiry.consent,
+        inquiry.legal_basis,
+        inquiry.consent,
     )
-    if differing_terms(public, wanted.inquiry) or not is_same_ground:
+    if differing_terms(public, inquiry) or not is_same_ground:
         raise StatementInvalidError("permit: other terms", reason="other-terms")
-    if result.permit_id != public.permit_id or result.token is None:
-        raise PeerProtocolError("permits: permit without its token or id")
-    if result.token >= len(answer.tokens):
-        raise PeerProtocolError("permits: no such token")
-    return Granted(token=answer.tokens[result.token], permit=public, statement=statement)
+    return HeldPermit(permit=public, statement=statement)

@@ -13,7 +13,7 @@ from certs.sealing import unpack_answer
 from certs.terms import TERMS, Information
 from gateway.domain.payload import PayloadError, require_asked
 from gateway.flows.context import Context
-from gateway.flows.permit_lane import Granted
+from gateway.flows.permit_lane import Granted, HeldPermit
 from gateway.flows.proofs import Proven, prove
 from gateway.flows.record_types import Recorded
 from gateway.flows.sealed import Openers, SealedInvalidError
@@ -104,7 +104,9 @@ def _checked(
         public = statement.entry.public
         if not isinstance(public, Provision):
             raise StatementInvalidError("provision: another kind", reason="other-kind")  # noqa: TRY301
-        check_provision(public, wanted)
+        check_provision(
+            public, wanted.granted, leaf=wanted.recorded.leaf_hash.hex(), inquiry=wanted.inquiry
+        )
         payload = opened_payload(
             public,
             result.sealed,
@@ -118,20 +120,41 @@ def _checked(
     return Provided(statement=statement, answer=public, payload=payload)
 
 
-def check_provision(public: Provision, wanted: ProvisionWanted) -> None:
-    """Return quietly if this answers exactly what was asked, else raise `StatementInvalidError`."""
-    permit = wanted.granted.permit
-    if public.inquiry_leaf != wanted.recorded.leaf_hash.hex():
+def check_provision(public: Provision, held: HeldPermit, *, leaf: str, inquiry: Inquiry) -> None:
+    """Return quietly if this answers exactly the inquiry of that leaf hash (hex) under the permit.
+
+    Raises `StatementInvalidError`.
+    """
+    permit = held.permit
+    if public.inquiry_leaf != leaf:
         raise StatementInvalidError("provision: another inquiry", reason="other-inquiry")
     if public.permit_id != permit.permit_id:
         raise StatementInvalidError("provision: another permit", reason="other-permit")
-    if public.permit_leaf != wanted.granted.statement.entry.leaf_hash.hex():
+    if public.permit_leaf != held.statement.entry.leaf_hash.hex():
         raise StatementInvalidError("provision: another permit entry", reason="other-permit")
     if public.subject_p != permit.subject_p:
         raise StatementInvalidError("provision: another person", reason="other-person")
     if public.inquirer != permit.inquirer or public.requested_at != permit.requested_at:
         raise StatementInvalidError("provision: another exchange", reason="other-parties")
-    require_same_terms(public, wanted.inquiry)
+    require_same_terms(public, inquiry)
+
+
+def check_delivery(
+    public: Delivery, held: HeldPermit, *, provision_leaf: str, leaf: str, inquiry: Inquiry
+) -> None:
+    """Return quietly if this delivers exactly that provision; raises as `check_provision`."""
+    permit = held.permit
+    if public.permit_id != permit.permit_id:
+        raise StatementInvalidError("delivery: another permit", reason="other-permit")
+    if public.provision_leaf != provision_leaf:
+        raise StatementInvalidError("delivery: another provision", reason="other-provision")
+    if public.inquiry_leaf not in {None, leaf}:
+        raise StatementInvalidError("delivery: another inquiry", reason="other-inquiry")
+    if public.inquirer != permit.inquirer:
+        raise StatementInvalidError("delivery: another inquirer", reason="other-parties")
+    if public.subject_p not in {None, permit.subject_p}:
+        raise StatementInvalidError("delivery: another person", reason="other-person")
+    require_same_terms(public, inquiry)
 
 
 def require_same_terms(answer: Provision | Delivery, inquiry: Inquiry) -> None:

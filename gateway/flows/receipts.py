@@ -18,7 +18,7 @@ from gateway.domain.inquiry import BEFORE, GIVEN_UP, InquiryState
 from gateway.flows.context import Context
 from gateway.flows.open_inquiry import TABLE, OpenInquiry
 from gateway.flows.outcomes import Outcomes
-from gateway.flows.permit_lane import Granted, RefusedByCore
+from gateway.flows.permit_lane import Granted, HeldPermit, RefusedByCore
 from gateway.flows.provision_lane import Provided
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns, new_id
 from gateway.flows.statements import Statement
@@ -30,6 +30,8 @@ from gateway.storage.records import PeerCheckpointKept
 log = structlog.get_logger()
 
 RESULT: Final = "result"
+FETCHED: Final = "fetched-by-reconciling"
+"""The reason of a receipt whose answer was lost: the statement is there, the payload is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class _Ending:
     answer: Statement
     reason: str | None = None
     permit_id: str | None = None
-    permit: Granted | None = None
+    permit: HeldPermit | None = None
     provided: Provided | None = None
     is_end: bool = True
     is_late: bool = False
@@ -109,6 +111,24 @@ class Receipts:
                 answer=provided.statement,
                 permit_id=permit_id,
                 provided=provided,
+            ),
+        )
+
+    async def fetched(self, opened: OpenInquiry, held: HeldPermit, provided: Provided) -> bool:
+        """Record an answer that only the statement is left of, to an inquiry given up.
+
+        Tells whether it was recorded now; the inquiry stays as it ended.
+        """
+        return await self._end(
+            opened,
+            _Ending(
+                state=InquiryState(provided.answer.outcome),
+                answer=provided.statement,
+                reason=FETCHED,
+                permit_id=held.permit.permit_id,
+                permit=held,
+                provided=provided,
+                is_late=True,
             ),
         )
 

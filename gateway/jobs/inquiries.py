@@ -21,6 +21,8 @@ BATCH: Final = 64
 OPEN_LIFE: Final = timedelta(days=7)
 RESULT_LIFE: Final = timedelta(days=30)
 KEPT_AFTER_ACKNOWLEDGEMENT: Final = timedelta(days=7)
+KEPT_FOR_RECONCILING: Final = timedelta(days=45)
+"""A request lives 30 days at most; then come the nights in which it is reconciled."""
 SOURCE: Final = "inquiries"
 
 
@@ -58,7 +60,11 @@ class InquiryJob:
             unfetched = await inquiries.unfetched(
                 connection, finished_before=now - RESULT_LIFE, limit=BATCH
             )
-            await inquiries.sweep(connection, acknowledged_before=now - KEPT_AFTER_ACKNOWLEDGEMENT)
+            await inquiries.sweep(
+                connection,
+                acknowledged_before=now - KEPT_AFTER_ACKNOWLEDGEMENT,
+                given_up_before=now - KEPT_FOR_RECONCILING,
+            )
             await idempotency.sweep(connection)
         for row in lapsed:
             await self._end(row, "inquiry-lapsed", _lapsed(row))

@@ -287,6 +287,7 @@ KINDS: Final = MappingProxyType[str, type[Public]](
         "result-acknowledged": Public,
         "result-lapsed": Public,
         "records-read": Public,
+        "reconciled": Public,
         "security-events": Public,
     }
 )

@@ -41,7 +41,8 @@ class Difference:
 
     Reasons: inquiry-missing, provision-missing, provision-twice, receipt-missing, outcome-missing,
     permit-unknown, refusal-unknown, outcome-unknown; permit-leaf-differs, inquiry-leaf-differs,
-    subject-differs, provision-leaf-differs, answer-leaf-differs, outcome-differs, payload-differs.
+    subject-differs, provision-leaf-differs, answer-leaf-differs, outcome-differs, payload-differs;
+    over the network also notice-missing, statement-invalid and record-damaged.
     """
 
     organisation: str

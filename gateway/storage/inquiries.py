@@ -168,6 +168,18 @@ async def find(connection: Connection, inquiry_ids: Sequence[str]) -> dict[str, 
     return {row["inquiry_id"]: _row(row) for row in rows}
 
 
+_BY_ENTRY: Final[LiteralString] = f"""
+    {_SELECT_WITHOUT_RESULT}
+     WHERE entry_id = ANY ($1::text[])
+"""
+
+
+async def find_by_entry(connection: Connection, entry_ids: Sequence[str]) -> dict[str, InquiryRow]:
+    """Return the inquiries that stand under these entries, by entry id, without results."""
+    rows = await connection.fetch(_BY_ENTRY, list(entry_ids))
+    return {row["entry_id"]: _row(row) for row in rows}
+
+
 _BY_PERMIT: Final[LiteralString] = f"""
     {_SELECT}
      WHERE permit_id = ANY ($1::text[])
@@ -270,13 +282,20 @@ async def unfetched(
 
 
 _SWEEP: Final[LiteralString] = """
-    DELETE FROM inquiries WHERE acknowledged_at <= $1
+    DELETE FROM inquiries
+     WHERE acknowledged_at <= $1
+       AND (state NOT IN ('lapsed', 'withdrawn') OR accepted_at <= $2)
 """
 
 
-async def sweep(connection: Connection, *, acknowledged_before: datetime) -> None:
-    """End inquiries that were acknowledged long enough ago; their evidence is in the log."""
-    await connection.execute(_SWEEP, acknowledged_before)
+async def sweep(
+    connection: Connection, *, acknowledged_before: datetime, given_up_before: datetime
+) -> None:
+    """End inquiries that were acknowledged long enough ago; their evidence is in the log.
+
+    What was given up stays until it was reconciled: an answer to it may have been lost.
+    """
+    await connection.execute(_SWEEP, acknowledged_before, given_up_before)
 
 
 def _row(row: Any) -> InquiryRow:  # noqa: ANN401 - a driver's record, read by column name

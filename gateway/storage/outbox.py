@@ -48,6 +48,30 @@ class OutboxRow:
     last_problem: str | None = None
 
 
+_PUT: Final[LiteralString] = """
+    INSERT INTO outbox (outbox_id, kind, destination, body, next_attempt_at, expires_at)
+    SELECT w.outbox_id, $2, w.destination, w.body, now(), now() + make_interval(secs => $5)
+      FROM unnest($1::text[], $3::text[], $4::jsonb[]) AS w (outbox_id, destination, body)
+    ON CONFLICT (outbox_id) DO NOTHING
+"""
+
+
+async def put(connection: Connection, rows: Sequence[OutboxEffect]) -> None:
+    """Tell again what was told before, at once; what still waits to be told stays as it is.
+
+    The rows are of one kind.
+    """
+    if rows:
+        await connection.execute(
+            _PUT,
+            [row.outbox_id for row in rows],
+            rows[0].kind,
+            [row.destination for row in rows],
+            [msgspec.json.encode(row.body).decode() for row in rows],
+            rows[0].keep_s,
+        )
+
+
 # SKIP LOCKED and the lease: workers share the rows, and a worker that dies gives its rows back.
 _CLAIM: Final[LiteralString] = """
     UPDATE outbox

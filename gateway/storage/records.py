@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Final, LiteralString
 
+from codes.canonical import tokyo_month
 from gateway.storage.database import Connection, Record, fetch
 from gateway.storage.effects import Effect
 
@@ -113,6 +114,38 @@ async def find_by_permit(connection: Connection, permit_ids: Sequence[str]) -> l
     """Return the entries about these permits, oldest first."""
     rows = await fetch(connection, _BY_PERMIT, permit_ids, PAGE_ENTRIES_MAX)
     return [_entry(row) for row in rows]
+
+
+# By the time, because leaf hashes have no index: what is looked for so is seldom, and its days few.
+_BY_LEAF: Final[LiteralString] = """
+    SELECT entry_id, slot, index, month, time, kind, leaf, leaf_hash, private
+      FROM log_entries
+     WHERE kind = $1 AND leaf_hash = ANY ($2::bytea[]) AND time >= $3 AND time < $4
+       AND month = ANY ($5::integer[])
+"""
+
+
+async def find_by_leaf(
+    connection: Connection,
+    kind: str,
+    leaves: Sequence[bytes],
+    *,
+    since: datetime,
+    until: datetime,
+) -> dict[bytes, StoredEntry]:
+    """Return the entries of one kind with these leaf hashes that were made in a period."""
+    rows = await fetch(
+        connection, _BY_LEAF, kind, list(leaves), since, until, months_between(since, until)
+    )
+    return {row["leaf_hash"]: _entry(row) for row in rows}
+
+
+def months_between(since: datetime, until: datetime) -> list[int]:
+    """Return the months (202607) of Tokyo that a period touches, as the log's partitions are."""
+    first, last = (int(tokyo_month(moment).replace("-", "")) for moment in (since, until))
+    years = range(first // 100, last // 100 + 1)
+    months = (year * 100 + month for year in years for month in range(1, 13))
+    return [month for month in months if first <= month <= last]
 
 
 _SEARCH: Final[LiteralString] = """

@@ -65,3 +65,37 @@ class RecordsExport(Message, frozen=True):
 
     begins: Instant | None = None
     ends: Instant | None = None
+
+
+class ReconciliationPeriod(Message, frozen=True):
+    """What to hold against the core: permits requested from `begins` on and before `ends`."""
+
+    begins: Instant
+    ends: Instant
+
+
+class RecordDifference(Message, frozen=True):
+    """One thing that does not fit; `organisation` is whose record is missing or says otherwise."""
+
+    organisation: Name
+    reason: Slug
+    permit_id: Hex32 | None = None
+    leaf: Hex64 | None = None
+
+
+class Reconciliation(Message, frozen=True):
+    """What was found up to `ends`; where that is earlier than asked for, ask on from there.
+
+    `unfinished` permits still run, and what they miss is on its way. At most 200 of each list are
+    named; `differing` and `mended` count them all.
+    """
+
+    begins: Instant
+    ends: Instant
+    agreed: bool
+    permits: int
+    unfinished: int
+    mended: int
+    differing: int
+    repaired: list[RecordDifference]
+    differences: list[RecordDifference]

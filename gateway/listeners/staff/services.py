@@ -7,6 +7,7 @@ from gateway.domain.staff import Staff
 from gateway.errors import NotAuthenticatedError
 from gateway.flows.export_records import ExportRecords
 from gateway.flows.flags import Flags
+from gateway.flows.reconcile_network import Reconcile
 from gateway.flows.release import Release
 from gateway.flows.review_flags import ReviewFlags
 from gateway.flows.review_holds import ReviewHolds
@@ -32,6 +33,7 @@ class StaffServices:
     switches: SwitchMeasures
     records: ReviewRecords
     export: ExportRecords
+    reconcile: Reconcile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
