@@ -148,6 +148,16 @@ RECONCILIATION_DONE: Final = Gauge(
     "When the last nightly reconciliation came to its end.",
     multiprocess_mode="mostrecent",
 )
+DECISIONS_WRONG: Final = Gauge(
+    "sekisho_provision_check_wrong_items",
+    "Decisions of the days last checked that law, switches, flags or rules do not explain.",
+    multiprocess_mode="mostrecent",
+)
+DECISIONS_CHECKED: Final = Gauge(
+    "sekisho_provision_check_done_timestamp_seconds",
+    "When the last nightly check of decisions came to its end.",
+    multiprocess_mode="mostrecent",
+)
 
 # Witnesses (PROTOCOL §5).
 WITNESSED: Final = Counter(

@@ -16,6 +16,7 @@ from gateway.errors import ConfigurationError
 from gateway.flows import peer_slots
 from gateway.flows.answering import Answering
 from gateway.flows.answers import Answers
+from gateway.flows.check_provisions import CheckProvisions
 from gateway.flows.checkpoints import Checkpoints
 from gateway.flows.context import Context
 from gateway.flows.continue_inquiry import Continuations
@@ -47,6 +48,8 @@ from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
+from gateway.jobs.provision_check import INTERVAL_S as CHECK_INTERVAL_S
+from gateway.jobs.provision_check import ProvisionCheckJob
 from gateway.jobs.reconciliation import INTERVAL_S as RECONCILIATION_INTERVAL_S
 from gateway.jobs.reconciliation import ReconciliationJob
 from gateway.jobs.retired_keys import INTERVAL_S as RETIRED_KEYS_S
@@ -85,6 +88,7 @@ class Flows:
     release: Release
     deliver: Deliver
     reconcile: Reconcile
+    checker: CheckProvisions
     events: SecurityEvents
     forks: Forks
 
@@ -148,6 +152,7 @@ def make_flows(
         release=Release(context, answering, DeliveryDrafts(context, outcomes)),
         deliver=Deliver(context, answering),
         reconcile=Reconcile(context, receipts, outcomes),
+        checker=CheckProvisions(context, rules),
         events=SecurityEvents(context, listener="network"),
         forks=Forks(context.database, context.clock, context.writer),
     )
@@ -222,6 +227,7 @@ def _tasks(
 
     expiry = ExpiryJob(worker.settings.network.keys_dir, context.trust)
     inquiries = InquiryJob(context, flows.continuations)
+    check = ProvisionCheckJob(context, flows.checker)
     reconciliation = ReconciliationJob(context, flows.reconcile)
     outbox = OutboxJob(
         context.database,
@@ -240,6 +246,7 @@ def _tasks(
         _periodic("notices", NOTICES_S, flows.notices.turn),
         _periodic("holds", END_LAPSED_S, flows.release.end_lapsed),
         _periodic("reconciliation", RECONCILIATION_INTERVAL_S, reconciliation.turn),
+        _periodic("provision-check", CHECK_INTERVAL_S, check.turn),
         _periodic("days", DAYS_S, turn_days),
         _periodic("retired-keys", RETIRED_KEYS_S, RetiredKeysJob(context).turn),
     )

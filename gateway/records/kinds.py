@@ -288,6 +288,7 @@ KINDS: Final = MappingProxyType[str, type[Public]](
         "result-lapsed": Public,
         "records-read": Public,
         "reconciled": Public,
+        "provisions-checked": Public,
         "security-events": Public,
     }
 )

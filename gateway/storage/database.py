@@ -7,7 +7,7 @@ The running role owns nothing; the owner's role is for migrations alone. SQL is 
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, LiteralString, Self, TypeAlias
 
@@ -50,6 +50,10 @@ _POOL_SETTINGS: Final = _PLANNING | {
     "idle_in_transaction_session_timeout": "60s",
     "lock_timeout": "20s",
 }
+_READ_ONLY: Final = _POOL_SETTINGS | {
+    "application_name": f"{_APPLICATION}-checker",
+    "default_transaction_read_only": "on",
+}
 # A commit is waited for however long it takes (PROTOCOL §5): giving up would not tell whether
 # it happened. What is dead is found by the keep-alives of both ends.
 _WRITER_SETTINGS: Final = _PLANNING | {
@@ -87,8 +91,14 @@ class Database:
         self.pool: Final = pool
 
     @classmethod
-    async def open(cls, dsn: str, *, connections_max: int = POOL_CONNECTIONS_MAX) -> Self:
-        """Return the database behind a DSN.
+    async def open(
+        cls,
+        dsn: str,
+        *,
+        connections_max: int = POOL_CONNECTIONS_MAX,
+        settings: Mapping[str, str] = _POOL_SETTINGS,
+    ) -> Self:
+        """Return the database behind a DSN; `settings` are those of its sessions.
 
         Raises:
             UnavailableError: nobody answers there, or lets us in.
@@ -101,7 +111,7 @@ class Database:
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=QUERY_TIMEOUT_S,
                 max_inactive_connection_lifetime=300.0,
-                server_settings=_POOL_SETTINGS,
+                server_settings=dict(settings),
                 reset=_leave_as_it_is,
             )
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
@@ -144,6 +154,19 @@ class Database:
             if isinstance(error, ValueError):  # a parameter the driver cannot encode
                 raise
             raise UnavailableError(f"database: {type(error).__name__}") from error
+
+    @asynccontextmanager
+    async def read_only(self) -> AsyncIterator["Database"]:
+        """Lend one connection of its own, whose every transaction is begun unable to write.
+
+        Raises:
+            UnavailableError: nobody answers there.
+        """
+        database = await Database.open(self._dsn, connections_max=1, settings=_READ_ONLY)
+        try:
+            yield database
+        finally:
+            await database.close()
 
     @asynccontextmanager
     async def snapshot(self, *, is_certain: bool = False) -> AsyncIterator[Connection]:

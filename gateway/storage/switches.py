@@ -1,5 +1,6 @@
 """Stop switches of this organisation: each binds every later commit."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Final, LiteralString
@@ -71,6 +72,11 @@ _ACTIVE: Final[LiteralString] = """
 
 async def active(connection: Connection) -> list[StopSwitch]:
     """Return the switches that stop exchanges now, as policies read them."""
+    return as_policies(await standing(connection))
+
+
+def as_policies(rows: Iterable[SwitchRow]) -> list[StopSwitch]:
+    """Return switches as policies read them, with their ends."""
     return [
         StopSwitch(
             id=row.switch_id,
@@ -79,8 +85,21 @@ async def active(connection: Connection) -> list[StopSwitch]:
             reason=row.reason,
             until=instant(row.until) if row.until is not None else "",
         )
-        for row in await standing(connection)
+        for row in rows
     ]
+
+
+_STOOD: Final[LiteralString] = """
+    SELECT switch_id, by, value, reason, maker, set_at, until, lifted_at, lifted_by
+      FROM stop_switches
+     WHERE set_at < $2 AND (lifted_at IS NULL OR lifted_at > $1) AND (until IS NULL OR until > $1)
+     ORDER BY set_at, switch_id
+"""
+
+
+async def stood(connection: Connection, since: datetime, until: datetime) -> list[SwitchRow]:
+    """Return the switches that stopped exchanges at any moment of a period."""
+    return [_row(row) for row in await connection.fetch(_STOOD, since, until)]
 
 
 async def standing(connection: Connection) -> list[SwitchRow]:
