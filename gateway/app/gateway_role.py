@@ -184,7 +184,13 @@ def _role(
 ) -> RoleApp:
     peers = UnconfirmedPeers(context, poll.memory, delay=worker.settings.network.delay)
     backoffice = make_backoffice(worker, context, inquire=flows.inquire)
-    staff = make_staff(worker, context, release=flows.release, reconcile=flows.reconcile)
+    staff = make_staff(
+        worker,
+        context,
+        release=flows.release,
+        reconcile=flows.reconcile,
+        checker=flows.checker,
+    )
 
     async def drain() -> None:
         for events in (flows.events, backoffice.events, staff.events):

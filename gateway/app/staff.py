@@ -12,6 +12,7 @@ from certs.own_keys import CertificateFiles
 from certs.tls import staff_server_context
 from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerContext
 from gateway.errors import ConfigurationError, InvalidRequestError
+from gateway.flows.check_provisions import CheckProvisions
 from gateway.flows.context import Context
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.export_records import ExportRecords
@@ -46,7 +47,12 @@ class StaffZone:
 
 
 def make_staff(
-    worker: WorkerContext, context: Context, *, release: Release, reconcile: Reconcile
+    worker: WorkerContext,
+    context: Context,
+    *,
+    release: Release,
+    reconcile: Reconcile,
+    checker: CheckProvisions,
 ) -> StaffZone:
     """Return the staff zone over the flows of one worker.
 
@@ -69,6 +75,7 @@ def make_staff(
         records=ReviewRecords(context),
         export=ExportRecords(context),
         reconcile=reconcile,
+        checker=checker,
     )
     return StaffZone(
         services=services,

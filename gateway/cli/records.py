@@ -23,6 +23,7 @@ from gateway.settings import Settings
 COLUMNS: Final = ("time", "kind", "id", "slot", "index")
 SLOT_COLUMNS: Final = ("slot", "first", "end", "cosigned_size", "cosigned_at", "complete")
 FAULT_COLUMNS: Final = ("slot", "index", "reason", "detail")
+WRONG_COLUMNS: Final = ("reason", "ground", "kind", "entry_id", "permit_id")
 CORE: Final = "core"
 EXPORT: Final = "records-export"
 _PRIVATE_MODE: Final = 0o600
@@ -62,7 +63,7 @@ class Known:
 
 NOTHING: Final = Known()
 
-app = App(name="records", help="The record log: search, show, export, verify, reconcile.")
+app = App(name="records", help="The record log: search, show, export, verify, reconcile, check.")
 
 
 @app.command
@@ -274,6 +275,25 @@ def reconcile_command(
     if begins is None or ends is None:
         raise ConfigurationError("give --begins and --ends, or three exports")
     return reconcile_online(reach, begins=begins, ends=ends)
+
+
+@app.command
+def check(*, day: str, reach: Reach = NEAR) -> int:
+    """Derive a day's decisions again, as every night; exits 1 if any cannot have been right.
+
+    Args:
+        day: The day in Japan, as 2026-07-01.
+        reach: Where the gateway is.
+    """
+    with reach.signed_in() as client:
+        found = client.post("/v1/provision-checks", {"day": day})
+    if reach.json:
+        print_json(found)
+    else:
+        print_fields({name: found[name] for name in ("day", "checked", "unchecked", "wrong")})
+        if isinstance(rows := found.get("findings"), list) and rows:
+            print_rows(rows, columns=WRONG_COLUMNS)
+    return ExitCode.DONE if found["wrong"] == 0 else ExitCode.FAILED
 
 
 def _export_core(

@@ -29,7 +29,7 @@ from gateway.flows.answering import CODE, LAW_CHANGED, REPLY_KEY, information_na
 from gateway.flows.context import Context
 from gateway.flows.lawful import RefusedByLawError, UnknownBodyError, decide_statement
 from gateway.flows.record_read import OpenedEntry, RecordReader, Search
-from gateway.flows.record_types import Draft, Recorded
+from gateway.flows.record_types import Draft, Recorded, SearchColumns
 from gateway.records.entry import parse_entry
 from gateway.records.errors import RecordsError
 from gateway.records.kinds import Delivery, Inquiry, Provision
@@ -103,15 +103,18 @@ class CheckProvisions:
         self._context = context
         self._rules = rules
 
-    async def run(self, day: date) -> Checked:
-        """Check what was decided on a day (Tokyo), and record that it was done."""
+    async def run(self, day: date, *, by: str | None = None) -> Checked:
+        """Check what was decided on a day (Tokyo), and record that it was done, by whom if asked.
+
+        Raises `UnavailableError` when the database is gone.
+        """
         checked = Checked(day=day)
         async with self._context.database.read_only() as database:
             await _Day(self._context, self._rules, database, checked).check()
-        await self._record(checked)
+        await self._record(checked, by)
         return checked
 
-    async def _record(self, checked: Checked) -> None:
+    async def _record(self, checked: Checked, by: str | None) -> None:
         for one in checked.findings[:LISTED_MAX]:
             log.error(
                 "decision_not_derived",
@@ -130,7 +133,9 @@ class CheckProvisions:
                 for one in checked.findings[:LISTED_MAX]
             ],
         }
-        draft = Draft(kind=KIND, members={}, private=private)
+        if by is not None:
+            private["staff"] = by
+        draft = Draft(kind=KIND, members={}, private=private, search=SearchColumns(staff=by))
         (outcome,) = await self._context.writer.append([draft], source=SOURCE)
         if not isinstance(outcome, Recorded):
             raise outcome

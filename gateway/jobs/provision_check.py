@@ -1,6 +1,6 @@
 """The nightly check of decisions: every whole day since the last one, by one worker."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 import structlog
@@ -31,24 +31,31 @@ class ProvisionCheckJob:
         """Check the days that are due, if nobody else is at it."""
         now = self._context.clock.now()
         night = due_night(now)
-        if night is None:
-            return
         async with self._context.database.read() as connection:
-            turn = await nightly.claim(connection, JOB, night=night)
-        if turn is None:
-            return
-        yesterday = night - timedelta(days=1)
-        day = yesterday if turn.done_until is None else tokyo_day(turn.done_until)
-        day = max(day, night - timedelta(days=DAYS_MAX))
-        wrong = 0
+            done = None
+            if night is not None:
+                done = await nightly.claim(connection, JOB, night=night, begins=_begin_of(night))
+            finished = await nightly.finished_at(connection, JOB)
+        if finished is not None:
+            metrics.DECISIONS_CHECKED.set(finished.timestamp())
+        if night is not None and done is not None:
+            wrong = await self._run(tokyo_day(done), night)
+            async with self._context.database.read() as connection:
+                await nightly.finish(connection, JOB, night=night)
+            metrics.DECISIONS_WRONG.set(wrong)
+            metrics.DECISIONS_CHECKED.set(now.timestamp())
+            log.info("decisions_checked", count=wrong)
+
+    async def _run(self, day: date, night: date) -> int:
+        """Check every whole day from one on; return how many decisions were wrong."""
+        day, wrong = max(day, night - timedelta(days=DAYS_MAX)), 0
         while day < night:
             wrong += len((await self._checker.run(day)).findings)
             day += timedelta(days=1)
-            done = datetime.combine(day, time(), TOKYO).astimezone(UTC)
             async with self._context.database.read() as connection:
-                await nightly.advance(connection, JOB, done_until=done)
-        async with self._context.database.read() as connection:
-            await nightly.finish(connection, JOB, night=night)
-        metrics.DECISIONS_WRONG.set(wrong)
-        metrics.DECISIONS_CHECKED.set(now.timestamp())
-        log.info("decisions_checked", count=wrong)
+                await nightly.advance(connection, JOB, done_until=_begin_of(day))
+        return wrong
+
+
+def _begin_of(day: date) -> datetime:
+    return datetime.combine(day, time(), TOKYO).astimezone(UTC)

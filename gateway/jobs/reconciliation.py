@@ -1,6 +1,6 @@
 """The nightly reconciliation: what has come to its end since the last one, by one worker."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -35,15 +35,24 @@ class ReconciliationJob:
         """
         now = self._context.clock.now()
         night = due_night(now)
-        if night is None:
-            return
         async with self._context.database.read() as connection:
-            turn = await nightly.claim(connection, JOB, night=night)
-        if turn is None:
-            return
-        done = turn.done_until or now - LOOKS_BACK
-        begins = max(done - OVERLAP, now - LOOKS_BACK)
-        differences = 0
+            done = None
+            if night is not None:
+                done = await nightly.claim(connection, JOB, night=night, begins=now - LOOKS_BACK)
+            finished = await nightly.finished_at(connection, JOB)
+        if finished is not None:
+            metrics.RECONCILIATION_DONE.set(finished.timestamp())
+        if night is not None and done is not None:
+            differences = await self._run(done, now)
+            async with self._context.database.read() as connection:
+                await nightly.finish(connection, JOB, night=night)
+            metrics.RECONCILIATION_DIFFERENCES.set(differences)
+            metrics.RECONCILIATION_DONE.set(now.timestamp())
+            log.info("records_reconciled", count=differences)
+
+    async def _run(self, done: datetime, now: datetime) -> int:
+        """Go on from where it stopped up to what still runs; return how much differs."""
+        begins, differences = max(done - OVERLAP, now - LOOKS_BACK), 0
         while begins < now:
             found = await self._reconcile.run(begins, min(begins + PERIOD_MAX, now), only_over=True)
             differences += len(found.differences)
@@ -53,8 +62,4 @@ class ReconciliationJob:
             begins = found.ends
             if found.is_at_running:
                 break
-        async with self._context.database.read() as connection:
-            await nightly.finish(connection, JOB, night=night)
-        metrics.RECONCILIATION_DIFFERENCES.set(differences)
-        metrics.RECONCILIATION_DONE.set(now.timestamp())
-        log.info("records_reconciled", count=differences)
+        return differences

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from gateway.wire.backoffice import UnifiedNumberText
-from gateway.wire.fields import Base64Url, Hex32, Hex64, Instant, Message, Name, Slug
+from gateway.wire.fields import Base64Url, Day, Hex32, Hex64, Instant, Message, Name, Slug
 from gateway.wire.staff import Cursor, Limit
 
 PrivateState = Literal["opened", "not-permitted", "key-destroyed"]
@@ -99,3 +99,29 @@ class Reconciliation(Message, frozen=True):
     differing: int
     repaired: list[RecordDifference]
     differences: list[RecordDifference]
+
+
+class ProvisionCheckDay(Message, frozen=True):
+    """Whose decisions to derive again: a day of Japan."""
+
+    day: Day
+
+
+class WrongDecision(Message, frozen=True):
+    """A decision that cannot have been right; `ground` is what stood against it."""
+
+    reason: Slug
+    kind: Slug
+    entry_id: Hex32
+    permit_id: Hex32 | None = None
+    ground: Name | None = None
+
+
+class ProvisionCheck(Message, frozen=True):
+    """How many were derived again, how many could not be; at most 200 wrong ones are named."""
+
+    day: Day
+    checked: int
+    unchecked: int
+    wrong: int
+    findings: list[WrongDecision]

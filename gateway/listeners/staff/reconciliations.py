@@ -1,6 +1,7 @@
-"""Staff zone: our records held against the core's, on demand."""
+"""Staff zone: our records held against the core's, and against the rules, on demand."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 from codes.canonical import instant, parse_instant
@@ -11,7 +12,14 @@ from gateway.flows.reconcile_network import LISTED_MAX
 from gateway.http.routes import Permission, Route
 from gateway.listeners.staff.services import StaffCall
 from gateway.records.reconcile import Difference
-from gateway.wire.staff_records import Reconciliation, ReconciliationPeriod, RecordDifference
+from gateway.wire.staff_records import (
+    ProvisionCheck,
+    ProvisionCheckDay,
+    Reconciliation,
+    ReconciliationPeriod,
+    RecordDifference,
+    WrongDecision,
+)
 
 PERMITS_AT_ONCE: Final = 2000
 """Permits of one call: what somebody waits for takes seconds."""
@@ -43,7 +51,43 @@ async def reconcile(call: StaffCall, body: ReconciliationPeriod) -> Reconciliati
     )
 
 
+async def check_provisions(call: StaffCall, body: ProvisionCheckDay) -> ProvisionCheck:
+    """Derive the decisions of a day again, name what cannot be right, and record that."""
+    try:
+        day = date.fromisoformat(body.day)
+    except ValueError:
+        raise InvalidBodyError("no such day", pointer="/day") from None
+    found = await call.services.checker.run(day, by=call.caller.staff.staff_id)
+    return ProvisionCheck(
+        day=body.day,
+        checked=found.checked,
+        unchecked=found.unchecked,
+        wrong=len(found.findings),
+        findings=[
+            WrongDecision(
+                reason=one.reason,
+                kind=one.kind,
+                entry_id=one.entry_id,
+                permit_id=one.permit_id,
+                ground=one.ground,
+            )
+            for one in found.findings[:LISTED_MAX]
+        ],
+    )
+
+
 ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/v1/provision-checks",
+        handler=check_provisions,
+        permission=Permission(StaffPermission.RECORDS_RECONCILE),
+        summary="Derive a day's decisions again",
+        request=ProvisionCheckDay,
+        response=ProvisionCheck,
+        bytes_max=_BYTES_MAX,
+        problems=("unavailable", "queue-full", "slot-stopped", "no-free-slot"),
+    ),
     Route(
         method="POST",
         path="/v1/reconciliations",

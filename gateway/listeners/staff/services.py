@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 
 from gateway.domain.staff import Staff
 from gateway.errors import NotAuthenticatedError
+from gateway.flows.check_provisions import CheckProvisions
 from gateway.flows.export_records import ExportRecords
 from gateway.flows.flags import Flags
 from gateway.flows.reconcile_network import Reconcile
@@ -34,6 +35,7 @@ class StaffServices:
     records: ReviewRecords
     export: ExportRecords
     reconcile: Reconcile
+    checker: CheckProvisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -244,15 +244,24 @@ async def test_the_checkers_session_cannot_write(scene: Scene) -> None:
 
 async def test_every_day_that_is_over_is_checked_once(scene: Scene) -> None:
     now = scene.clock.now()
-    noon = now.astimezone(TOKYO).replace(hour=12) + timedelta(days=1)
-    context = later(scene.city.context, seconds=(noon - now).total_seconds())
-    job = ProvisionCheckJob(context, scene.city.flows.checker)
+    noon = now.astimezone(TOKYO).replace(hour=12)
+    today, tomorrow, day_after = (
+        ProvisionCheckJob(
+            later(scene.city.context, seconds=(noon - now).total_seconds(), days=days),
+            scene.city.flows.checker,
+        )
+        for days in range(3)
+    )
+    await today.turn()
     entries = await scene.total(NAGAOKA, check_provisions.KIND)
 
-    await job.turn()
-    await job.turn()
+    await tomorrow.turn()
+    await tomorrow.turn()
+    one = await scene.total(NAGAOKA, check_provisions.KIND) - entries
+    await day_after.turn()
 
-    assert await scene.total(NAGAOKA, check_provisions.KIND) == entries + 1
+    assert one == 1
+    assert await scene.total(NAGAOKA, check_provisions.KIND) == entries + 2
     async with scene.city.context.database.read() as connection:
         done = await connection.fetchval("SELECT done_until FROM nightly_jobs WHERE job = $1", JOB)
-    assert tokyo_day(done) == noon.date()
+    assert tokyo_day(done) == noon.date() + timedelta(days=2)

@@ -286,9 +286,13 @@ async def test_a_night_is_done_once_and_by_one_worker(since: Since) -> None:
     context = later(scene.union.context, seconds=(noon - now).total_seconds())
     job, other = (ReconciliationJob(context, since.reconcile(scene.union)) for _ in range(2))
     async with scene.union.context.database.read() as connection:
-        turn = await nightly.claim(connection, JOB, night=tokyo_day(context.clock.now()))
+        night = tokyo_day(context.clock.now())
+        first = await nightly.claim(
+            connection, JOB, night=night - timedelta(days=1), begins=since.begins
+        )
+        turn = await nightly.claim(connection, JOB, night=night, begins=now)
         await other.turn()
-        assert turn is not None
+        assert (first, turn) == (None, since.begins)
         whilst = await scene.total(UNION, "reconciled")
         await connection.execute("UPDATE nightly_jobs SET lease_until = now()")
 
@@ -300,8 +304,8 @@ async def test_a_night_is_done_once_and_by_one_worker(since: Since) -> None:
     assert done > whilst
     assert await scene.total(UNION, "reconciled") == done
     assert row is not None
-    assert row["done_until"] >= since.begins
-    assert row["night"] == tokyo_day(context.clock.now())
+    assert row["done_until"] > since.begins
+    assert row["night"] == night
 
 
 async def test_a_security_officer_reconciles_and_nobody_else(since: Since) -> None:
@@ -327,3 +331,26 @@ async def test_a_security_officer_reconciles_and_nobody_else(since: Since) -> No
     assert refused.code == ExitCode.REFUSED
     assert (differs.code, differs.json["reconciled"]) == (ExitCode.FAILED, False)
     assert {one["reason"] for one in differs.json["differences"]} == {"outcome-differs"}
+
+
+async def test_a_security_officer_has_a_day_checked(since: Since) -> None:
+    permit_id = await since.exchange()
+    root = await (await first_account(since.scene.network, NAGAOKA)).sign_in()
+    officer = await a_person(root, "officer", "security-officer")
+    today = tokyo_day(since.scene.clock.now()).isoformat()
+    asked = ("records", "check", "--day", today)
+
+    await since.change(
+        NAGAOKA,
+        "INSERT INTO stop_switches (switch_id, by, reason, maker, set_at)"
+        " VALUES (repeat('0', 32), 'all', 'tests', 'x', now() - interval '1 hour')",
+    )
+    differs = await run_cli(since.scene.network, NAGAOKA, *asked, lines=[officer.credential()])
+    await since.change(NAGAOKA, "DELETE FROM stop_switches")
+
+    assert differs.code == ExitCode.FAILED
+    assert ("given-though-forbidden", "stopped") in {
+        (one["reason"], one["ground"])
+        for one in differs.json["findings"]
+        if one.get("permit_id") == permit_id
+    }
