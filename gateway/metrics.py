@@ -197,6 +197,14 @@ CRYPTO_SECONDS: Final = Counter(
     ["operation"],
 )
 
+# Terms (DESIGN §2.10).
+RETENTION_DONE: Final = Gauge(
+    "sekisho_retention_done_timestamp_seconds",
+    "When what is past its term was last ended without a problem.",
+    ["what"],
+    multiprocess_mode="livemax",
+)
+
 # People.
 HOLDS_OPEN: Final = Gauge(
     "sekisho_holds_open", "Answers that wait for people.", multiprocess_mode="mostrecent"

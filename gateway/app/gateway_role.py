@@ -10,6 +10,7 @@ from gateway.app.backoffice import make_backoffice
 from gateway.app.floor import DirectoryPoll, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
 from gateway.app.peer_commands import peer_commands
+from gateway.app.retention import retention_commands, retention_job, retention_task
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.app.staff import make_staff
 from gateway.errors import ConfigurationError
@@ -46,21 +47,19 @@ from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
+from gateway.jobs.retention import End
 from gateway.jobs.retired_keys import INTERVAL_S as RETIRED_KEYS_S
 from gateway.jobs.retired_keys import RetiredKeysJob
 from gateway.listeners.network import app as network
 from gateway.listeners.network.services import NetworkServices
 from gateway.settings import Settings
-from gateway.storage import days, provisions, switches
+from gateway.storage import provisions, switches
 from gateway.storage.database import Database
 from gateway.storage.gate import read_gate_version
 from policies.measures import StopSwitch
 from policies.release import ReleaseRules, RulesError, shipped_rules
 
 TAKE_UP_S = 2.0
-END_LAPSED_S = 60.0
-NOTICES_S = 15.0
-DAYS_S = 3600.0
 PEERS_S = 5.0
 EVENTS_S = 60.0
 FORKS_S = 60.0
@@ -175,6 +174,7 @@ def _role(
     peers = UnconfirmedPeers(context, poll.memory, delay=worker.settings.network.delay)
     backoffice = make_backoffice(worker, context, inquire=flows.inquire)
     staff = make_staff(worker, context, release=flows.release)
+    retention = retention_job(context, _ends(context, flows) | dict(backoffice.ends), of_core=False)
 
     async def drain() -> None:
         for events in (flows.events, backoffice.events, staff.events):
@@ -186,6 +186,7 @@ def _role(
         listeners=(*_listeners(worker, context, flows), backoffice.listener, staff.listener),
         tasks=(
             *_tasks(worker, context, flows, poll),
+            retention_task(retention),
             _periodic("peers", PEERS_S, peers.turn),
             *backoffice.tasks,
             *staff.tasks,
@@ -194,6 +195,7 @@ def _role(
             **backoffice.commands,
             **staff.commands,
             **peer_commands(peers, context.trust),
+            **retention_commands(retention),
         },
         not_ready=lambda: _not_ready(context),
         drain=drain,
@@ -210,17 +212,9 @@ def _not_ready(context: Context) -> tuple[str, ...]:
 def _tasks(
     worker: WorkerContext, context: Context, flows: Flows, poll: DirectoryPoll
 ) -> tuple[BackgroundTask, ...]:
-    async def turn_days() -> None:
-        async with context.database.read() as connection:
-            for table in days.ANSWERS:
-                await days.turn(connection, table)
-
     expiry = ExpiryJob(worker.settings.network.keys_dir, context.trust)
     inquiries = InquiryJob(context, flows.continuations)
-    outbox = OutboxJob(
-        context.database,
-        {OUTCOME: flows.outcomes.send_rows, DELIVERY: flows.deliver.send_rows},
-    )
+    outbox = _outbox(context, flows)
     return (
         BackgroundTask(name="directory", run=poll.run),
         BackgroundTask(name="outbox", run=outbox.run),
@@ -230,12 +224,26 @@ def _tasks(
         _periodic("forks", FORKS_S, flows.forks.record),
         _periodic("peer-slots", peer_slots.TURN_S, PeerSlots(context, flows.forks).turn),
         _periodic("take-up", TAKE_UP_S, inquiries.take_up),
-        _periodic("lapses", END_LAPSED_S, inquiries.end_lapsed),
-        _periodic("notices", NOTICES_S, flows.notices.turn),
-        _periodic("holds", END_LAPSED_S, flows.release.end_lapsed),
-        _periodic("days", DAYS_S, turn_days),
         _periodic("retired-keys", RETIRED_KEYS_S, RetiredKeysJob(context).turn),
     )
+
+
+def _outbox(context: Context, flows: Flows) -> OutboxJob:
+    return OutboxJob(
+        context.database, {OUTCOME: flows.outcomes.send_rows, DELIVERY: flows.deliver.send_rows}
+    )
+
+
+def _ends(context: Context, flows: Flows) -> dict[str, End]:
+    """Return how the terms end that need an entry or a rule of their own."""
+    inquiries = InquiryJob(context, flows.continuations)
+    return {
+        "inquiries-open": inquiries.end_lapsed,
+        "results": inquiries.end_unfetched,
+        "notices": flows.notices.turn,
+        "holds-open": flows.release.end_lapsed,
+        "outbox": _outbox(context, flows).sweep,
+    }
 
 
 def _periodic(name: str, seconds: float, turn: Callable[[], Awaitable[None]]) -> BackgroundTask:

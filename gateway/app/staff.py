@@ -30,7 +30,6 @@ from gateway.listeners.staff.services import LISTENER, StaffServices
 from gateway.settings import StaffListener
 
 EVENTS_S: Final = 60.0
-UPKEEP_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +81,6 @@ def make_staff(worker: WorkerContext, context: Context, *, release: Release) -> 
             BackgroundTask(
                 name="staff-events",
                 run=lambda: every(EVENTS_S, events.turn, name="staff-events"),
-            ),
-            BackgroundTask(
-                name="staff-upkeep",
-                run=lambda: every(UPKEEP_S, services.sign_in.sweep, name="staff-upkeep"),
             ),
         ),
         commands={"staff-add": first_account(services.accounts)},

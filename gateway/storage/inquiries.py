@@ -269,16 +269,6 @@ async def unfetched(
     return [_row(row) for row in await connection.fetch(_UNFETCHED, finished_before, limit)]
 
 
-_SWEEP: Final[LiteralString] = """
-    DELETE FROM inquiries WHERE acknowledged_at <= $1
-"""
-
-
-async def sweep(connection: Connection, *, acknowledged_before: datetime) -> None:
-    """End inquiries that were acknowledged long enough ago; their evidence is in the log."""
-    await connection.execute(_SWEEP, acknowledged_before)
-
-
 def _row(row: Any) -> InquiryRow:  # noqa: ANN401 - a driver's record, read by column name
     return InquiryRow(
         inquiry_id=row["inquiry_id"],
