@@ -134,6 +134,12 @@ RECORD_SLOTS_FROZEN: Final = Gauge(
     multiprocess_mode="livemax",
 )
 
+RECORD_MONTHS_READY: Final = Gauge(
+    "sekisho_record_months_ready",
+    "Months to come that records can already be written in; two are wanted.",
+    multiprocess_mode="mostrecent",
+)
+
 # Witnesses (PROTOCOL §5).
 WITNESSED: Final = Counter(
     "sekisho_witnessed_checkpoints",

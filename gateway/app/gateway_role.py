@@ -23,6 +23,7 @@ from gateway.flows.continue_inquiry import Continuations
 from gateway.flows.deliver import Deliver
 from gateway.flows.delivery_drafts import KIND as DELIVERY
 from gateway.flows.delivery_drafts import DeliveryDrafts
+from gateway.flows.erase_months import EraseMonths
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.forks import Forks
 from gateway.flows.inquire import Inquire
@@ -80,6 +81,7 @@ class Flows:
     notices: Notices
     release: Release
     deliver: Deliver
+    erase_months: EraseMonths
     events: SecurityEvents
     forks: Forks
 
@@ -142,6 +144,9 @@ def make_flows(
         notices=Notices(context),
         release=Release(context, answering, DeliveryDrafts(context, outcomes)),
         deliver=Deliver(context, answering),
+        erase_months=EraseMonths(
+            database=context.database, writer=context.writer, keys=context.vault.keys
+        ),
         events=SecurityEvents(context, listener="network"),
         forks=Forks(context.database, context.clock, context.writer),
     )
@@ -243,6 +248,7 @@ def _ends(context: Context, flows: Flows) -> dict[str, End]:
         "notices": flows.notices.turn,
         "holds-open": flows.release.end_lapsed,
         "outbox": _outbox(context, flows).sweep,
+        "records": flows.erase_months.turn,
     }
 
 

@@ -278,7 +278,10 @@ _RECORDS: Final = (
     Term(
         name="records",
         what="The record log: entries, peers' checkpoints and corrections they rest on",
-        tables=("log_entries", "peer_checkpoints", "corrections_received", "cosignatures"),
+        tables=(
+            *("log_entries", "peer_checkpoints", "corrections_received"),
+            *("legal_holds", "erasures", "erasure_approvals", "cosignatures"),
+        ),
         kept="seven years from the entry, whole months only",
         ground="令30",
         ender=Ender.PEOPLE,
@@ -286,8 +289,7 @@ _RECORDS: Final = (
         rows=(
             Rows(
                 table="log_months",
-                since="((to_date(month::text, 'YYYYMM') + interval '7 years 1 month')"
-                " AT TIME ZONE 'Asia/Tokyo')",
+                since="erasure_due_at(month)",
                 where="to_regclass('log_entries_' || month) IS NOT NULL",
             ),
         ),
@@ -298,6 +300,7 @@ _RECORDS: Final = (
         " and we have cosigned",
         tables=(
             *("log_slots", "log_months", "log_tiles", "log_losses", "peer_slots"),
+            *("log_minimums", "log_erased_leaves"),
             *("cosign_lease", "cosigned", "witnessed", "peer_proofs", "forks_found"),
         ),
         kept="for the life of the organisation; hashes of an erased month go with it",
