@@ -178,7 +178,7 @@ def _role(
 ) -> RoleApp:
     peers = UnconfirmedPeers(context, poll.memory, delay=worker.settings.network.delay)
     backoffice = make_backoffice(worker, context, inquire=flows.inquire)
-    staff = make_staff(worker, context, release=flows.release)
+    staff = make_staff(worker, context, release=flows.release, erase_months=flows.erase_months)
     retention = retention_job(context, _ends(context, flows) | dict(backoffice.ends), of_core=False)
 
     async def drain() -> None:

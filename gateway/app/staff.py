@@ -13,6 +13,7 @@ from certs.tls import staff_server_context
 from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerContext
 from gateway.errors import ConfigurationError, InvalidRequestError
 from gateway.flows.context import Context
+from gateway.flows.erase_months import EraseMonths
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.export_records import ExportRecords
 from gateway.flows.flags import Flags
@@ -43,7 +44,9 @@ class StaffZone:
     commands: Mapping[str, Command]
 
 
-def make_staff(worker: WorkerContext, context: Context, *, release: Release) -> StaffZone:
+def make_staff(
+    worker: WorkerContext, context: Context, *, release: Release, erase_months: EraseMonths
+) -> StaffZone:
     """Return the staff zone over the flows of one worker.
 
     Raises:
@@ -64,6 +67,7 @@ def make_staff(worker: WorkerContext, context: Context, *, release: Release) -> 
         switches=SwitchMeasures(context),
         records=ReviewRecords(context),
         export=ExportRecords(context),
+        erase_months=erase_months,
     )
     return StaffZone(
         services=services,

@@ -55,6 +55,12 @@ class EraseMonths:
         async with self._database.read() as connection:
             return await erasures.months(connection)
 
+    async def erased_through(self) -> str | None:
+        """Return the last month whose records nobody finds any more, as `2019-05`."""
+        async with self._database.read() as connection:
+            month = await erasures.erased_through(connection)
+        return None if month is None else month_text(month)
+
     async def approve(self, month: int, *, by: Staff) -> MonthRow:
         """Count one person's agreement; with the second the retention job erases the month.
 

@@ -8,19 +8,18 @@ from typing import Any, ClassVar, Final, LiteralString
 import asyncpg
 import msgspec
 
-from gateway.errors import ConflictError
+from gateway.errors import RefusedError
 from gateway.storage.database import Connection
 from gateway.storage.effects import Effect
 
 
-class ErasureRefusedError(ConflictError):
+class ErasureRefusedError(RefusedError):
     """The database does not let this month go; `reason` says why."""
 
     problem = "erasure-refused"
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"erasure: {reason}")
-        self.reason: Final = reason
+        super().__init__(f"erasure: {reason}", reason=reason)
 
 
 _REASONS: Final[Mapping[str, str]] = {

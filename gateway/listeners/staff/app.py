@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.clock import Clock
 from gateway.http.application import build_application
 from gateway.http.limits import rate_limit
-from gateway.listeners.staff import accounts, flags, holds, records, switches
+from gateway.listeners.staff import accounts, erasures, flags, holds, records, switches
 from gateway.listeners.staff.identity import authenticate_staff, bucket_of
 from gateway.listeners.staff.services import LISTENER, StaffServices
 from gateway.settings import HttpLimits
@@ -21,6 +21,7 @@ ROUTES: Final = (
     *flags.ROUTES,
     *switches.ROUTES,
     *records.ROUTES,
+    *erasures.ROUTES,
 )
 
 

@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 
 from gateway.domain.staff import Staff
 from gateway.errors import NotAuthenticatedError
+from gateway.flows.erase_months import EraseMonths
 from gateway.flows.export_records import ExportRecords
 from gateway.flows.flags import Flags
 from gateway.flows.release import Release
@@ -32,6 +33,7 @@ class StaffServices:
     switches: SwitchMeasures
     records: ReviewRecords
     export: ExportRecords
+    erase_months: EraseMonths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
