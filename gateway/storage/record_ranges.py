@@ -36,10 +36,15 @@ _MINIMUM: Final[LiteralString] = """
 async def range_of(
     connection: Connection, slot: int, size: int, *, begins: datetime, ends: datetime
 ) -> Range:
-    """Return where a period lies in a slot whose tree has this size."""
+    """Return where a period lies in a slot whose tree has this size.
+
+    An empty range at the slot's end where everything in it is erased.
+    """
     before: int | None = await connection.fetchval(_BEFORE, slot, begins)
     after: int | None = await connection.fetchval(_AFTER, slot, ends)
     minimum: int = await connection.fetchval(_MINIMUM, slot)
+    if minimum >= size:
+        return Range(first=size, end=size, covered=size)
     first = max(minimum, before if before is not None else 0)
     end = min(size, after + 1) if after is not None else size
     first = min(first, size - 1)

@@ -1,6 +1,7 @@
 """A month of the record log ends: seven years, no legal hold, two people; the rest is whole."""
 
 import secrets
+import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from gateway.storage import erasures
 from gateway.storage.database import Database
 from gateway.storage.erasures import ErasureRefusedError
 from gateway.storage.record_ranges import range_of
+from gateway.storage.records import find_entries
 from tests.conftest import Dsns
 from tests.integration.record_log import (
     NETWORK,
@@ -49,6 +51,7 @@ class Scene:
 
     log: RecordLog
     keys: KeyStore
+    master: MasterKey
     owner: str
     old: list[Recorded]
     following: list[Recorded]
@@ -88,9 +91,8 @@ async def a_person(database: Database, role: Role) -> Staff:
 
 @pytest.fixture
 async def scene(database: Database, dsns: Dsns, log_signer: LogSigner, tmp_path: Path) -> Scene:
-    keys = KeyStore.create(
-        tmp_path / "store", MasterKey.generate(), network=NETWORK, organisation=ORGANISATION
-    )
+    master = MasterKey.generate()
+    keys = KeyStore.create(tmp_path / "store", master, network=NETWORK, organisation=ORGANISATION)
     clock = SetClock(FIRST_DAY)
     log = RecordLog(
         database=database,
@@ -118,6 +120,7 @@ async def scene(database: Database, dsns: Dsns, log_signer: LogSigner, tmp_path:
     return Scene(
         log=log,
         keys=keys,
+        master=master,
         owner=dsns.owner,
         old=[replace(recorded(one), under=None) for one in old],
         following=[replace(recorded(one), under=None) for one in following],
@@ -178,7 +181,9 @@ async def test_what_is_left_is_a_whole_tree_in_every_slot(scene: Scene) -> None:
         pruned = await connection.fetchval(
             "SELECT count(*) FROM log_tiles WHERE slot = 0 AND level = 0 AND hashes IS NULL"
         )
+        nothing_left = await range_of(connection, 1, 1, begins=begins, ends=ends)
     assert goes_on.first == 601
+    assert (nothing_left.first, nothing_left.end) == (1, 1)
     assert pruned == 2
 
 
@@ -224,6 +229,32 @@ async def test_the_database_itself_refuses_whatever_the_program_says(scene: Scen
         for table in ("erasures", "erasure_approvals", "legal_holds", "log_minimums"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(f"DELETE FROM {table}")
+
+
+async def test_neither_database_nor_its_backup_reads_an_erased_month_but_with_an_older_key_store(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """A backup of the database opens only with a key-store copy, which is kept 35 days at most."""
+    wanted = [scene.old[0].entry_id]
+    async with scene.log.database.read() as connection:
+        backup = await find_entries(connection, wanted)
+    shutil.copytree(scene.keys.directory, tmp_path / "copy")
+    async with scene.log.writer() as writer:
+        erasing = scene.erasing(writer)
+        for person in scene.people[:2]:
+            await erasing.approve(OLD, by=person)
+        await erasing.turn()
+    today = KeyStore.open(scene.keys.directory, scene.master)
+    copy = KeyStore.open(tmp_path / "copy", scene.master)
+
+    def opened(keys: KeyStore) -> object:
+        reader = RecordReader(database=scene.log.database, organisation=ORGANISATION, keys=keys)
+        return reader.open(backup[0]).private
+
+    async with scene.log.database.read() as connection:
+        assert await find_entries(connection, wanted) == []
+    assert opened(today) is None
+    assert opened(copy) == {"note": "x"}
 
 
 async def test_months_go_in_their_order(scene: Scene) -> None:
