@@ -159,6 +159,12 @@ DECISIONS_CHECKED: Final = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+RECORD_MONTHS_READY: Final = Gauge(
+    "sekisho_record_months_ready",
+    "Months to come that records can already be written in; two are wanted.",
+    multiprocess_mode="mostrecent",
+)
+
 # Witnesses (PROTOCOL §5).
 WITNESSED: Final = Counter(
     "sekisho_witnessed_checkpoints",
@@ -220,6 +226,14 @@ CRYPTO_SECONDS: Final = Counter(
     "sekisho_crypto_thread_seconds",
     "Thread time of the work nobody can leave out; counted for `sekisho bench` alone.",
     ["operation"],
+)
+
+# Terms (DESIGN §2.10).
+RETENTION_DONE: Final = Gauge(
+    "sekisho_retention_done_timestamp_seconds",
+    "When what is past its term was last ended without a problem.",
+    ["what"],
+    multiprocess_mode="livemax",
 )
 
 # People.

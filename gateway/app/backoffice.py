@@ -1,6 +1,7 @@
 """The back-office listener of the gateway role: who issues its tokens, its TLS, its upkeep."""
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,14 +26,13 @@ from gateway.flows.sign_in_clients import SignInClients
 from gateway.flows.wanted_codes import WantedCodes
 from gateway.http.tls import TlsSource
 from gateway.jobs.periodic import every
+from gateway.jobs.retention import End
 from gateway.listeners.backoffice import app
 from gateway.listeners.backoffice.services import LISTENER, BackofficeServices
 from gateway.settings import BackofficeListener
-from gateway.storage import assertions, days
 
 TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105  # a path, no password
 EVENTS_S: Final = 60.0
-UPKEEP_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,8 @@ class Backoffice:
     listener: ListenerSpec
     tasks: tuple[BackgroundTask, ...]
     commands: dict[str, Command]
+    ends: Mapping[str, End]
+    """How the terms of this zone end that need more than a day or rows to go."""
 
 
 def make_backoffice(worker: WorkerContext, context: Context, *, inquire: Inquire) -> Backoffice:
@@ -83,8 +85,12 @@ def make_backoffice(worker: WorkerContext, context: Context, *, inquire: Inquire
             limits=settings.limits,
             tls=TlsSource(_tls(context, settings), listener=LISTENER),
         ),
-        tasks=_tasks(context, services, events),
+        tasks=_tasks(events),
         commands=dict(client_commands(Clients(context))),
+        ends={
+            "acquisition-numbers": services.acquire.end_stale,
+            "replicas": services.load_replicas.sweep,
+        },
     )
 
 
@@ -111,24 +117,10 @@ def _tls(context: Context, settings: BackofficeListener) -> ssl.SSLContext:
         raise ConfigurationError(f"listeners.backoffice: {error}") from None
 
 
-def _tasks(
-    context: Context, services: BackofficeServices, events: SecurityEvents
-) -> tuple[BackgroundTask, ...]:
-    async def upkeep() -> None:
-        async with context.database.read() as connection:
-            await days.turn(connection, days.ASSERTIONS)
-            await assertions.sweep(connection, now=context.clock.now())
-        await services.acquire.end_stale()
-        await services.wanted.sweep()
-        await services.load_replicas.sweep()
-
+def _tasks(events: SecurityEvents) -> tuple[BackgroundTask, ...]:
     return (
         BackgroundTask(
             name="backoffice-events",
             run=lambda: every(EVENTS_S, events.turn, name="backoffice-events"),
-        ),
-        BackgroundTask(
-            name="backoffice-upkeep",
-            run=lambda: every(UPKEEP_S, upkeep, name="backoffice-upkeep"),
         ),
     )

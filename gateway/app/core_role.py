@@ -1,13 +1,14 @@
 """The role core: desks over one floor, what is told from the outbox, what is published."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
 from gateway.app.export_command import export_command
 from gateway.app.floor import NETWORK, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
-from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
+from gateway.app.retention import retention_commands, retention_job, retention_task
+from gateway.app.roles import BackgroundTask, Command, ListenerSpec, RoleApp, WorkerContext
 from gateway.core import code_deliveries, notices
 from gateway.core.code_book import CodeBook
 from gateway.core.code_deliveries import CodeDeliveries
@@ -16,7 +17,7 @@ from gateway.core.notices import Notices
 from gateway.core.publication import Publication
 from gateway.core.routes import ROUTES
 from gateway.core.services import CoreServices
-from gateway.core.upkeep import Upkeep
+from gateway.core.upkeep import prepare_days
 from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
 from gateway.flows.peer_slots import TURN_S
@@ -30,7 +31,6 @@ from gateway.storage.database import Database
 from policies.measures import StopSwitch
 
 PUBLICATION_S: Final = 0.5
-UPKEEP_S: Final = 3600.0
 EVENTS_S: Final = 60.0
 FORKS_S: Final = 60.0
 
@@ -57,12 +57,14 @@ async def build(worker: WorkerContext) -> RoleApp:
             context, keys=settings.network.keys_dir, environment=settings.environment
         )
         context.trust.fetch_with(publication.follow)
-        upkeep = Upkeep(context)
-        await upkeep.prepare()
+        await prepare_days(context)
         codes = CodeBook(context.vault.keys)
         services = CoreServices.of(context, codes, publication, settings.core or CoreSettings())
-        tasks = _tasks(services, _outbox(context, codes), upkeep, RetiredKeysJob(context))
-        return _role(worker, context, services, tasks, stack)
+        outbox = _outbox(context, codes)
+        retention = retention_job(context, {"outbox": outbox.sweep}, of_core=True)
+        tasks = (*_tasks(services, outbox, RetiredKeysJob(context)), retention_task(retention))
+        commands = {**export_command(context), **retention_commands(retention)}
+        return _role(worker, context, services, (tasks, commands), stack)
     except BaseException:
         await stack.aclose()
         raise
@@ -79,7 +81,7 @@ def _outbox(context: Context, codes: CodeBook) -> OutboxJob:
 
 
 def _tasks(
-    services: CoreServices, outbox: OutboxJob, upkeep: Upkeep, retired: RetiredKeysJob
+    services: CoreServices, outbox: OutboxJob, retired: RetiredKeysJob
 ) -> tuple[BackgroundTask, ...]:
     publication, events = services.publication, services.events
     return (
@@ -103,7 +105,6 @@ def _tasks(
             name="retired-keys",
             run=lambda: every(RETIRED_KEYS_S, retired.turn, name="retired-keys"),
         ),
-        BackgroundTask(name="upkeep", run=lambda: every(UPKEEP_S, upkeep.turn, name="upkeep")),
     )
 
 
@@ -111,10 +112,11 @@ def _role(
     worker: WorkerContext,
     context: Context,
     services: CoreServices,
-    tasks: tuple[BackgroundTask, ...],
+    work: tuple[tuple[BackgroundTask, ...], Mapping[str, Command]],
     stack: AsyncExitStack,
 ) -> RoleApp:
     publication = services.publication
+    tasks, commands = work
 
     def not_ready() -> tuple[str, ...]:
         missing = []
@@ -129,7 +131,7 @@ def _role(
     return RoleApp(
         listeners=(_listener(worker, context, services),),
         tasks=(*tasks, *witness_tasks(context)),
-        commands=export_command(context),
+        commands=commands,
         not_ready=not_ready,
         drain=services.events.close,
         close=stack.aclose,

@@ -10,6 +10,7 @@ from gateway.app.backoffice import make_backoffice
 from gateway.app.floor import DirectoryPoll, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
 from gateway.app.peer_commands import peer_commands
+from gateway.app.retention import retention_commands, retention_job, retention_task
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
 from gateway.app.staff import make_staff
 from gateway.errors import ConfigurationError
@@ -23,6 +24,7 @@ from gateway.flows.continue_inquiry import Continuations
 from gateway.flows.deliver import Deliver
 from gateway.flows.delivery_drafts import KIND as DELIVERY
 from gateway.flows.delivery_drafts import DeliveryDrafts
+from gateway.flows.erase_months import EraseMonths
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.forks import Forks
 from gateway.flows.inquire import Inquire
@@ -52,21 +54,19 @@ from gateway.jobs.provision_check import INTERVAL_S as CHECK_INTERVAL_S
 from gateway.jobs.provision_check import ProvisionCheckJob
 from gateway.jobs.reconciliation import INTERVAL_S as RECONCILIATION_INTERVAL_S
 from gateway.jobs.reconciliation import ReconciliationJob
+from gateway.jobs.retention import End
 from gateway.jobs.retired_keys import INTERVAL_S as RETIRED_KEYS_S
 from gateway.jobs.retired_keys import RetiredKeysJob
 from gateway.listeners.network import app as network
 from gateway.listeners.network.services import NetworkServices
 from gateway.settings import Settings
-from gateway.storage import days, provisions, switches
+from gateway.storage import provisions, switches
 from gateway.storage.database import Database
 from gateway.storage.gate import read_gate_version
 from policies.measures import StopSwitch
 from policies.release import ReleaseRules, RulesError, shipped_rules
 
 TAKE_UP_S = 2.0
-END_LAPSED_S = 60.0
-NOTICES_S = 15.0
-DAYS_S = 3600.0
 PEERS_S = 5.0
 EVENTS_S = 60.0
 FORKS_S = 60.0
@@ -89,6 +89,7 @@ class Flows:
     deliver: Deliver
     reconcile: Reconcile
     checker: CheckProvisions
+    erase_months: EraseMonths
     events: SecurityEvents
     forks: Forks
 
@@ -153,6 +154,9 @@ def make_flows(
         deliver=Deliver(context, answering),
         reconcile=Reconcile(context, receipts, outcomes),
         checker=CheckProvisions(context, rules),
+        erase_months=EraseMonths(
+            database=context.database, writer=context.writer, keys=context.vault.keys
+        ),
         events=SecurityEvents(context, listener="network"),
         forks=Forks(context.database, context.clock, context.writer),
     )
@@ -190,7 +194,9 @@ def _role(
         release=flows.release,
         reconcile=flows.reconcile,
         checker=flows.checker,
+        erase_months=flows.erase_months,
     )
+    retention = retention_job(context, _ends(context, flows) | dict(backoffice.ends), of_core=False)
 
     async def drain() -> None:
         for events in (flows.events, backoffice.events, staff.events):
@@ -202,6 +208,7 @@ def _role(
         listeners=(*_listeners(worker, context, flows), backoffice.listener, staff.listener),
         tasks=(
             *_tasks(worker, context, flows, poll),
+            retention_task(retention),
             _periodic("peers", PEERS_S, peers.turn),
             *backoffice.tasks,
             *staff.tasks,
@@ -210,6 +217,7 @@ def _role(
             **backoffice.commands,
             **staff.commands,
             **peer_commands(peers, context.trust),
+            **retention_commands(retention),
         },
         not_ready=lambda: _not_ready(context),
         drain=drain,
@@ -226,19 +234,11 @@ def _not_ready(context: Context) -> tuple[str, ...]:
 def _tasks(
     worker: WorkerContext, context: Context, flows: Flows, poll: DirectoryPoll
 ) -> tuple[BackgroundTask, ...]:
-    async def turn_days() -> None:
-        async with context.database.read() as connection:
-            for table in days.ANSWERS:
-                await days.turn(connection, table)
-
     expiry = ExpiryJob(worker.settings.network.keys_dir, context.trust)
     inquiries = InquiryJob(context, flows.continuations)
     check = ProvisionCheckJob(context, flows.checker)
     reconciliation = ReconciliationJob(context, flows.reconcile)
-    outbox = OutboxJob(
-        context.database,
-        {OUTCOME: flows.outcomes.send_rows, DELIVERY: flows.deliver.send_rows},
-    )
+    outbox = _outbox(context, flows)
     return (
         BackgroundTask(name="directory", run=poll.run),
         BackgroundTask(name="outbox", run=outbox.run),
@@ -248,14 +248,29 @@ def _tasks(
         _periodic("forks", FORKS_S, flows.forks.record),
         _periodic("peer-slots", peer_slots.TURN_S, PeerSlots(context, flows.forks).turn),
         _periodic("take-up", TAKE_UP_S, inquiries.take_up),
-        _periodic("lapses", END_LAPSED_S, inquiries.end_lapsed),
-        _periodic("notices", NOTICES_S, flows.notices.turn),
-        _periodic("holds", END_LAPSED_S, flows.release.end_lapsed),
         _periodic("reconciliation", RECONCILIATION_INTERVAL_S, reconciliation.turn),
         _periodic("provision-check", CHECK_INTERVAL_S, check.turn),
-        _periodic("days", DAYS_S, turn_days),
         _periodic("retired-keys", RETIRED_KEYS_S, RetiredKeysJob(context).turn),
     )
+
+
+def _outbox(context: Context, flows: Flows) -> OutboxJob:
+    return OutboxJob(
+        context.database, {OUTCOME: flows.outcomes.send_rows, DELIVERY: flows.deliver.send_rows}
+    )
+
+
+def _ends(context: Context, flows: Flows) -> dict[str, End]:
+    """Return how the terms end that need an entry or a rule of their own."""
+    inquiries = InquiryJob(context, flows.continuations)
+    return {
+        "inquiries-open": inquiries.end_lapsed,
+        "results": inquiries.end_unfetched,
+        "notices": flows.notices.turn,
+        "holds-open": flows.release.end_lapsed,
+        "outbox": _outbox(context, flows).sweep,
+        "records": flows.erase_months.turn,
+    }
 
 
 def _periodic(name: str, seconds: float, turn: Callable[[], Awaitable[None]]) -> BackgroundTask:

@@ -36,6 +36,7 @@ _LOCKED: Final = ("locked",)
 FORWARDED: Final = frozenset(
     {
         *("staff-add", "residents-load", "records-export"),
+        *("retention-plan", "retention-run"),
         *("clients-add", "clients-list", "clients-show"),
         *("clients-disable", "clients-enable", "clients-rotate"),
         *("peers-list", "peers-show", "peers-confirm"),

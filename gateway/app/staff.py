@@ -14,6 +14,7 @@ from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerConte
 from gateway.errors import ConfigurationError, InvalidRequestError
 from gateway.flows.check_provisions import CheckProvisions
 from gateway.flows.context import Context
+from gateway.flows.erase_months import EraseMonths
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.export_records import ExportRecords
 from gateway.flows.flags import Flags
@@ -32,7 +33,6 @@ from gateway.listeners.staff.services import LISTENER, StaffServices
 from gateway.settings import StaffListener
 
 EVENTS_S: Final = 60.0
-UPKEEP_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,7 @@ def make_staff(
     release: Release,
     reconcile: Reconcile,
     checker: CheckProvisions,
+    erase_months: EraseMonths,
 ) -> StaffZone:
     """Return the staff zone over the flows of one worker.
 
@@ -76,6 +77,7 @@ def make_staff(
         export=ExportRecords(context),
         reconcile=reconcile,
         checker=checker,
+        erase_months=erase_months,
     )
     return StaffZone(
         services=services,
@@ -93,10 +95,6 @@ def make_staff(
             BackgroundTask(
                 name="staff-events",
                 run=lambda: every(EVENTS_S, events.turn, name="staff-events"),
-            ),
-            BackgroundTask(
-                name="staff-upkeep",
-                run=lambda: every(UPKEEP_S, services.sign_in.sweep, name="staff-upkeep"),
             ),
         ),
         commands={"staff-add": first_account(services.accounts)},

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "flags": "gateway.cli.flags:app",
     "switches": "gateway.cli.switches:app",
     "records": "gateway.cli.records:app",
+    "retention": "gateway.cli.retention:app",
     "bench": "gateway.cli.bench:app",
 }
 

@@ -41,6 +41,9 @@ class StaffPermission(StrEnum):
     RECORDS_OPEN = "records:open"
     RECORDS_EXPORT = "records:export"
     RECORDS_RECONCILE = "records:reconcile"
+    ERASURES_READ = "erasures:read"
+    ERASURES_DECIDE = "erasures:decide"
+    LEGAL_HOLDS_WRITE = "legal-holds:write"
 
 
 class Role(StrEnum):
@@ -62,6 +65,9 @@ EVERYBODY: Final = frozenset({_P.SESSION_BEGIN, _P.SESSION_END, _P.CREDENTIAL_CH
 NOBODY_YET: Final = frozenset({_P.CREDENTIAL_ENROL})
 """What is done before there is a credential: the enrolment code says who comes."""
 
+# Who would miss the evidence, and who answers for the data: neither erases alone.
+_ERASURES: Final = (_P.ERASURES_READ, _P.ERASURES_DECIDE, _P.LEGAL_HOLDS_WRITE)
+
 ROLE_PERMISSIONS: Final[Mapping[Role, frozenset[StaffPermission]]] = MappingProxyType(
     {
         # Keeps accounts and sees nobody's data; so this role stands alone (`ALONE`).
@@ -76,11 +82,18 @@ ROLE_PERMISSIONS: Final[Mapping[Role, frozenset[StaffPermission]]] = MappingProx
                 _P.RECORDS_SEARCH_PERSON,
                 _P.RECORDS_OPEN,
                 _P.RECORDS_EXPORT,
+                *_ERASURES,
             }
         ),
         Role.CLERK: frozenset({_P.HOLDS_READ, _P.FLAGS_READ, _P.FLAGS_WRITE}),
         Role.OPERATOR: frozenset(
-            {_P.HOLDS_READ, _P.SWITCHES_READ, _P.SWITCHES_WRITE, _P.RECORDS_READ}
+            {
+                _P.HOLDS_READ,
+                _P.SWITCHES_READ,
+                _P.SWITCHES_WRITE,
+                _P.RECORDS_READ,
+                _P.ERASURES_READ,
+            }
         ),
         Role.SECURITY_OFFICER: frozenset(
             {
@@ -95,6 +108,7 @@ ROLE_PERMISSIONS: Final[Mapping[Role, frozenset[StaffPermission]]] = MappingProx
                 _P.RECORDS_OPEN,
                 _P.RECORDS_EXPORT,
                 _P.RECORDS_RECONCILE,
+                *_ERASURES,
             }
         ),
     }

@@ -117,7 +117,6 @@ class AcquireCodes:
             stale = await code_acquisitions.stale(
                 connection, before=now - NUMBER_LIFE, limit=STALE_AT_ONCE
             )
-            await code_acquisitions.sweep(connection, finished_before=now - KEPT_AFTER_END)
         drafts = [
             Draft(
                 kind="code-changed",

@@ -23,6 +23,7 @@ from gateway.records.statements import StatementGroup
 from gateway.records.tiles import Tile, node_source, tiles_for
 from gateway.records.tree import NodeSource, multiproof_nodes, range_nodes, root
 from gateway.storage.database import Connection, Database
+from gateway.storage.erasures import minimums
 from gateway.storage.records import find_entries
 from gateway.storage.slots import SlotState
 from gateway.storage.tiles import read_slots, read_tiles
@@ -207,6 +208,10 @@ async def _from_tiles(
         states = await read_slots(connection, list(by_slot))
         if len(states) != len(by_slot):
             raise NotFoundError("no such slot")
+        erased_below = await minimums(connection)
+        for slot, entries in by_slot.items():
+            if any(entry.index < erased_below.get(slot, 0) for entry in entries):
+                raise NotFoundError("record: its month is erased")
         tiles = {
             slot: await _tiles_of(connection, states[slot], entries)
             for slot, entries in by_slot.items()

@@ -214,7 +214,6 @@ class Release:
         async with self._context.database.read() as connection:
             expired = await holds.expired(connection, now=now, limit=256)
             waiting, oldest_s = await holds.waiting(connection)
-            await holds.sweep(connection, expired_before=now - KEPT_AFTER_EXPIRY)
         metrics.HOLDS_OPEN.set(waiting)
         metrics.HOLD_OLDEST_SECONDS.set(oldest_s)
         for hold_id, state in expired:

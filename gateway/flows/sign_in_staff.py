@@ -140,12 +140,6 @@ class SignInStaff:
         """End the session of this token."""
         await self._record(person, "ended", SessionEnded(token_digest=_digest(token)))
 
-    async def sweep(self) -> None:
-        """Forget sessions that ended by themselves and attempts that no longer count."""
-        now = self._context.clock.now()
-        async with self._context.database.read() as connection:
-            await sessions.sweep(connection, now=now, idle=SESSION_IDLE, forget=BACK_OFF.forget)
-
     async def _prove(self, proof: Proof, row: CredentialRow | None) -> Staff | None:
         """Return who it is, or nobody; both factors are always worked out."""
         has_password = await self._door.opens(proof.password, row.password if row else None)

@@ -137,12 +137,6 @@ class WantedCodes:
             raise ItemRefusedError(problem)
         return wanted_id
 
-    async def sweep(self) -> None:
-        """End what was asked of us long enough ago."""
-        before = self._context.clock.now() - KEPT
-        async with self._context.database.read() as connection:
-            await code_wanted.sweep(connection, received_before=before)
-
     async def _record(self, drafts: Sequence[Draft], *, source: str) -> None:
         for outcome in await self._context.writer.append(drafts, source=source):
             # A refused effect means that the same request was kept before.

@@ -11,7 +11,7 @@ from gateway.flows.context import Context
 from gateway.flows.continue_inquiry import Continuations
 from gateway.flows.open_inquiry import reopen
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded
-from gateway.storage import idempotency, inquiries
+from gateway.storage import inquiries
 from gateway.storage.effects import Effect
 from gateway.storage.inquiries import InquiryAcknowledged, InquiryMoved, InquiryRow
 
@@ -51,23 +51,20 @@ class InquiryJob:
         log.info("inquiries_taken_up", count=len(rows))
 
     async def end_lapsed(self) -> None:
-        """End inquiries past their time and results that nobody fetched, each with an entry."""
+        """End inquiries past their time, each with an entry."""
         now = self._context.clock.now()
         async with self._context.database.read() as connection:
             lapsed = await inquiries.lapsed(
                 connection, now=now, accepted_before=now - OPEN_LIFE, limit=BATCH
             )
-            unfetched = await inquiries.unfetched(
-                connection, finished_before=now - RESULT_LIFE, limit=BATCH
-            )
-            await inquiries.sweep(
-                connection,
-                acknowledged_before=now - KEPT_AFTER_ACKNOWLEDGEMENT,
-                given_up_before=now - KEPT_FOR_RECONCILING,
-            )
-            await idempotency.sweep(connection)
         for row in lapsed:
             await self._end(row, "inquiry-lapsed", _lapsed(row))
+
+    async def end_unfetched(self) -> None:
+        """Erase results that nobody fetched in their time, each with an entry."""
+        before = self._context.clock.now() - RESULT_LIFE
+        async with self._context.database.read() as connection:
+            unfetched = await inquiries.unfetched(connection, finished_before=before, limit=BATCH)
         for row in unfetched:
             effect = InquiryAcknowledged(inquiry_id=row.inquiry_id, state=row.state)
             await self._end(row, "result-lapsed", effect)

@@ -20,7 +20,6 @@ from gateway.wire.fields import ITEMS_MAX
 log = structlog.get_logger()
 
 INTERVAL_S: Final = 0.5
-SWEEP_S: Final = 60.0
 REFUSED: Final = "item-refused"
 """The problem kept with a row that its destination would not take in a message it took."""
 _REFUSALS: Final = (REFUSED, MessageRefusedError.problem)
@@ -43,17 +42,12 @@ class OutboxJob:
 
     async def run(self) -> None:
         """Go on until cancelled; what is under way then is taken up when its lease ends."""
-        next_sweep = 0.0
         try:
             while True:
                 self._wake.clear()
                 try:
                     for kind in self._senders:
                         await self.turn(kind)
-                    now = asyncio.get_running_loop().time()
-                    if now >= next_sweep:
-                        next_sweep = now + SWEEP_S
-                        await self.sweep()
                 except SekishoError as error:
                     log.warning("outbox_turn_failed", problem=error.problem)
                 except Exception:

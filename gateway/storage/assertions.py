@@ -99,11 +99,3 @@ async def find(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, 
         )
         for row in rows
     }
-
-
-_SWEEP: Final[LiteralString] = "DELETE FROM access_tokens WHERE expires_at <= $1"
-
-
-async def sweep(connection: Connection, *, now: datetime) -> None:
-    """End tokens whose time is over."""
-    await connection.execute(_SWEEP, now)

@@ -155,14 +155,6 @@ async def stale(connection: Connection, *, before: datetime, limit: int) -> list
     return [_row(row) for row in await connection.fetch(_STALE, before, limit)]
 
 
-_SWEEP: Final[LiteralString] = "DELETE FROM code_acquisitions WHERE finished_at <= $1"
-
-
-async def sweep(connection: Connection, *, finished_before: datetime) -> None:
-    """End acquisitions that were over long enough ago; their evidence is in the log."""
-    await connection.execute(_SWEEP, finished_before)
-
-
 def _row(row: Any) -> AcquisitionRow:  # noqa: ANN401 - a driver's record, read by column name
     return AcquisitionRow(
         request_id=row["request_id"],

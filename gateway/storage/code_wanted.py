@@ -67,14 +67,6 @@ async def page(
     ]
 
 
-_SWEEP: Final[LiteralString] = "DELETE FROM code_wanted WHERE received_at <= $1"
-
-
-async def sweep(connection: Connection, *, received_before: datetime) -> None:
-    """End requests whose term is over; that they came stays in the log."""
-    await connection.execute(_SWEEP, received_before)
-
-
 def place(inquirer: str, request_id: str) -> str:
     """Return the row id that a person's box is bound to."""
     return f"{inquirer}/{request_id}"

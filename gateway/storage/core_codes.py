@@ -165,17 +165,6 @@ async def end_requests(
     await connection.execute(_END, organisation, list(request_ids))
 
 
-_SWEEP: Final[LiteralString] = """
-    DELETE FROM core_code_requests
-     WHERE expires_at <= $1 AND (person IS NULL OR expires_at <= $2)
-"""
-
-
-async def sweep_requests(connection: Connection, *, now: datetime, linked_before: datetime) -> None:
-    """Forget requests whose number lapsed, and those nobody ever linked."""
-    await connection.execute(_SWEEP, now, linked_before)
-
-
 def _request(row: Record) -> CodeRequest:
     return CodeRequest(
         organisation=row["organisation"],

@@ -247,17 +247,6 @@ async def expired(connection: Connection, *, now: datetime, limit: int) -> list[
     return [(row["hold_id"], row["state"]) for row in rows]
 
 
-_SWEEP: Final[LiteralString] = """
-    DELETE FROM holds
-     WHERE request_expires <= $1 AND state IN ('delivered', 'refused', 'lapsed', 'stopped')
-"""
-
-
-async def sweep(connection: Connection, *, expired_before: datetime) -> None:
-    """End holds that were decided or lapsed long enough ago; their evidence is in the log."""
-    await connection.execute(_SWEEP, expired_before)
-
-
 _WAITING: Final[LiteralString] = """
     SELECT count(*) AS waiting,
            coalesce(extract(epoch FROM now() - min(opened_at)), 0)::float8 AS oldest_s

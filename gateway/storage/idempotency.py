@@ -54,11 +54,3 @@ async def find(
         )
         for row in await connection.fetch(_FIND, clients, keys)
     }
-
-
-_SWEEP: Final[LiteralString] = "DELETE FROM idempotency_keys WHERE expires_at <= now()"
-
-
-async def sweep(connection: Connection) -> None:
-    """End keys whose term is over."""
-    await connection.execute(_SWEEP)

@@ -281,23 +281,6 @@ async def unfetched(
     return [_row(row) for row in await connection.fetch(_UNFETCHED, finished_before, limit)]
 
 
-_SWEEP: Final[LiteralString] = """
-    DELETE FROM inquiries
-     WHERE acknowledged_at <= $1
-       AND (state NOT IN ('lapsed', 'withdrawn') OR accepted_at <= $2)
-"""
-
-
-async def sweep(
-    connection: Connection, *, acknowledged_before: datetime, given_up_before: datetime
-) -> None:
-    """End inquiries that were acknowledged long enough ago; their evidence is in the log.
-
-    What was given up stays until it was reconciled: an answer to it may have been lost.
-    """
-    await connection.execute(_SWEEP, acknowledged_before, given_up_before)
-
-
 def _row(row: Any) -> InquiryRow:  # noqa: ANN401 - a driver's record, read by column name
     return InquiryRow(
         inquiry_id=row["inquiry_id"],

@@ -27,13 +27,25 @@ class Range:
     """How many entries the slot had when the period ended."""
 
 
+# What is below it is erased: no export begins there.
+_MINIMUM: Final[LiteralString] = """
+    SELECT coalesce(max(minimum), 0) FROM log_minimums WHERE slot = $1
+"""
+
+
 async def range_of(
     connection: Connection, slot: int, size: int, *, begins: datetime, ends: datetime
 ) -> Range:
-    """Return where a period lies in a slot whose tree has this size."""
+    """Return where a period lies in a slot whose tree has this size.
+
+    An empty range at the slot's end where everything in it is erased.
+    """
     before: int | None = await connection.fetchval(_BEFORE, slot, begins)
     after: int | None = await connection.fetchval(_AFTER, slot, ends)
-    first = before if before is not None else 0
+    minimum: int = await connection.fetchval(_MINIMUM, slot)
+    if minimum >= size:
+        return Range(first=size, end=size, covered=size)
+    first = max(minimum, before if before is not None else 0)
     end = min(size, after + 1) if after is not None else size
     first = min(first, size - 1)
     return Range(

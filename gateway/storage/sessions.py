@@ -93,22 +93,6 @@ async def used(connection: Connection, token_digest: bytes, now: datetime) -> No
     await connection.execute(_USED, token_digest, now)
 
 
-_SWEEP: Final[LiteralString] = """
-    DELETE FROM staff_sessions WHERE expires_at <= $1 OR used_at <= $2
-"""
-_SWEEP_ATTEMPTS: Final[LiteralString] = """
-    DELETE FROM staff_attempts WHERE last_at <= $1 AND blocked_until <= $2
-"""
-
-
-async def sweep(
-    connection: Connection, *, now: datetime, idle: timedelta, forget: timedelta
-) -> None:
-    """Forget sessions that ended by themselves, and attempts nobody counts any more."""
-    await connection.execute(_SWEEP, now, now - idle)
-    await connection.execute(_SWEEP_ATTEMPTS, now - forget, now)
-
-
 # An attempt counts as failed until it has succeeded: attempts that come at once are all counted.
 # The wait doubles from `first_s` on, after `free` attempts; while it lasts nothing counts.
 _ATTEMPT: Final[LiteralString] = """

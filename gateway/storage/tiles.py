@@ -85,9 +85,12 @@ async def root_at(connection: Connection, slot: int, size: int) -> bytes:
 
 
 _LEAVES: Final[LiteralString] = """
-    SELECT leaf_hash AS hash
-      FROM log_entries
-     WHERE slot = $1 AND index >= $2 AND index < $3
+    SELECT hash
+      FROM (SELECT index, leaf_hash AS hash FROM log_entries
+             WHERE slot = $1 AND index >= $2 AND index < $3
+             UNION ALL
+            SELECT index, leaf_hash FROM log_erased_leaves
+             WHERE slot = $1 AND index >= $2 AND index < $3) AS leaves
      ORDER BY index
 """
 _ROOTS: Final[LiteralString] = """

@@ -104,6 +104,7 @@ PROBLEM_TYPES: Final = _catalogue(
     # What stands in the way.
     ("hold-closed", HTTPStatus.CONFLICT, "The hold takes no decision any more"),
     ("hold-changed", HTTPStatus.CONFLICT, "What would go out has changed; look again"),
+    ("erasure-refused", HTTPStatus.CONFLICT, "The month may not go now"),
     ("name-taken", HTTPStatus.CONFLICT, "The name is, or was, somebody's"),
     ("credential-taken", HTTPStatus.CONFLICT, "The second factor is, or was, somebody's"),
     ("conflict", HTTPStatus.CONFLICT, "The present state does not allow this"),

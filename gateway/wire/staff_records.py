@@ -44,6 +44,8 @@ class Records(Message, frozen=True):
 
     records: list[Record]
     next: str | None = None
+    erased_through: str | None = None
+    """The last month that is erased (2019-05): nothing up to its end is found any more."""
 
 
 class RecordShown(Message, frozen=True):

@@ -22,7 +22,7 @@ _KNOWN: dict[str, set[str]] = {
     "resident-network": {"resident-network:registry"},
 }
 # A person's number or code never stands in a path or query (DESIGN §5).
-_PLACES_IN_PATHS = {"id", "origin", "tile"}
+_PLACES_IN_PATHS = {"id", "month", "origin", "tile"}
 
 
 @pytest.mark.parametrize("zone", ZONES)

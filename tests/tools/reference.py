@@ -23,6 +23,7 @@ from gateway import metrics, settings
 from gateway.cli.main import build_app
 from gateway.domain.staff import Role, StaffPermission, permissions_of
 from gateway.errors import SekishoError
+from gateway.jobs.terms import TERMS
 from gateway.wire.openapi import openapi_document
 from gateway.wire.problems import PROBLEM_TYPES
 from tests.tools.tree import ROOT
@@ -46,6 +47,7 @@ def documents() -> dict[str, str]:
         "cli.md": cli_reference(),
         "metrics.md": metrics_reference(),
         "problems.md": problems_reference(),
+        "retention.md": retention_reference(),
         "roles.md": roles_reference(),
         "routes.md": routes_reference(),
         "settings.md": settings_reference(),
@@ -124,6 +126,29 @@ def problems_reference() -> str:
         " kept for ever. `reason` beside it, where there is one, is the slug of the rule or of the"
         " check that refused: those of the law stand in `policies/model.py` (`Reason`).\n\n"
         + _table(("type", "status", "title", "when"), rows)
+    )
+
+
+def retention_reference() -> str:
+    """Return the table of terms: what is kept, how long, why, and who ends it."""
+    rows = [
+        (
+            f"`{term.name}`",
+            term.what,
+            term.kept,
+            term.ground,
+            str(term.ender),
+            ", ".join(f"`{table}`" for table in term.tables),
+        )
+        for term in TERMS
+    ]
+    return (
+        _GENERATED
+        + "# Terms of everything that is kept\n\nOne job ends what is past its term, in one worker"
+        " of an instance at a time; `sekisho retention plan` says what is due. A term counts from"
+        " the instant its row names, not from the job's turn: what is expired counts as gone, also"
+        " before it is deleted.\n\n"
+        + _table(("term", "what", "kept", "ground", "ended by", "tables"), rows)
     )
 
 

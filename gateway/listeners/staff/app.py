@@ -10,7 +10,15 @@ from aiohttp import web
 from gateway.clock import Clock
 from gateway.http.application import build_application
 from gateway.http.limits import rate_limit
-from gateway.listeners.staff import accounts, flags, holds, reconciliations, records, switches
+from gateway.listeners.staff import (
+    accounts,
+    erasures,
+    flags,
+    holds,
+    reconciliations,
+    records,
+    switches,
+)
 from gateway.listeners.staff.identity import authenticate_staff, bucket_of
 from gateway.listeners.staff.services import LISTENER, StaffServices
 from gateway.settings import HttpLimits
@@ -22,6 +30,7 @@ ROUTES: Final = (
     *switches.ROUTES,
     *records.ROUTES,
     *reconciliations.ROUTES,
+    *erasures.ROUTES,
 )
 
 

@@ -21,6 +21,7 @@ AT_THAT_MOMENT: Final[frozenset[str]] = frozenset(
         StaffPermission.CREDENTIAL_ENROL,
         StaffPermission.CREDENTIAL_CHANGE,
         StaffPermission.HOLDS_DECIDE,
+        StaffPermission.ERASURES_DECIDE,
     }
 )
 """What takes its proof in the message: a session, which may be another's, counts for nothing."""

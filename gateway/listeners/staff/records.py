@@ -34,6 +34,7 @@ async def search_records(call: StaffCall, body: RecordsSearch) -> Records:
     return Records(
         records=[_record(entry) for entry in found],
         next=_cursor(found[-1]) if len(found) == body.limit else None,
+        erased_through=await call.services.erase_months.erased_through(),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from gateway.domain.staff import Staff
 from gateway.errors import NotAuthenticatedError
 from gateway.flows.check_provisions import CheckProvisions
+from gateway.flows.erase_months import EraseMonths
 from gateway.flows.export_records import ExportRecords
 from gateway.flows.flags import Flags
 from gateway.flows.reconcile_network import Reconcile
@@ -36,6 +37,7 @@ class StaffServices:
     export: ExportRecords
     reconcile: Reconcile
     checker: CheckProvisions
+    erase_months: EraseMonths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

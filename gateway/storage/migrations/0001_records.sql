@@ -42,7 +42,7 @@ GRANT SELECT, INSERT, UPDATE ON log_losses TO sekisho_app;
 -- Months are index ranges: each begins where the one before it ends.
 CREATE TABLE log_months (
     slot smallint NOT NULL REFERENCES log_slots,
-    month integer NOT NULL CHECK (month BETWEEN 202001 AND 999912),
+    month integer NOT NULL CHECK (month BETWEEN 200001 AND 999912),
     first_index bigint NOT NULL CHECK (first_index >= 0),
     PRIMARY KEY (slot, month)
 );
@@ -130,7 +130,8 @@ CREATE TABLE peer_slots (
 GRANT SELECT, INSERT, UPDATE ON peer_slots TO sekisho_app;
 
 -- The advisory locks of the schema, in one place: 1 = the gate, 2 = slots, 3 = partitions of a
--- table, 4 = migrations, 5 = buckets of the core's contacts, 6 = the sweep of replicas.
+-- table, 4 = migrations, 5 = buckets of the core's contacts, 6 = the sweep of replicas,
+-- 7 = the retention job, 8 = erasures and legal holds.
 CREATE FUNCTION gate_take_shared() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1, 0);

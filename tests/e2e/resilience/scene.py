@@ -1,7 +1,7 @@
 """What the tests of this folder do again and again: ask, kill, take up, count."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,6 +23,7 @@ from gateway.flows.record_types import Draft, new_id
 from gateway.flows.release import Decider
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.outbox import OutboxJob
+from gateway.jobs.retention import End, RetentionJob
 from gateway.outbound.lanes import Lane
 from gateway.storage.database import Connection, Database
 from gateway.storage.flags import FlagSet
@@ -244,6 +245,12 @@ class Scene:
 def later(context: Context, **by: float) -> Context:
     """Return the same floor with a clock that shows a later time."""
     return replace(context, clock=WorldClock(timedelta(**by)))
+
+
+async def come_round(context: Context, ends: Mapping[str, End]) -> None:
+    """Let every term be seen to, as of the context's clock."""
+    job = RetentionJob(context.database, context.clock, ends)
+    assert await job.run() is not None
 
 
 def outbox_job(gateway: Gateway) -> OutboxJob:

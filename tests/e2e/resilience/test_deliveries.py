@@ -12,6 +12,7 @@ from gateway.flows.delivery_drafts import KIND as DELIVERY
 from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.record_types import Draft, new_id
 from gateway.flows.release import Release
+from gateway.jobs.retention import plain_ends
 from gateway.storage import holds
 from gateway.storage.holds import HoldRow
 from gateway.storage.switches import SwitchLifted, SwitchSet
@@ -24,6 +25,7 @@ from tests.e2e.resilience.scene import (
     DELIVERIES,
     ITEM,
     Scene,
+    come_round,
     later,
     outbox_job,
     told,
@@ -245,9 +247,9 @@ async def test_a_refusal_that_was_delivered_lapses_no_more_and_is_swept_in_time(
 
     await lapse(scene, row)
     kept = await hold(scene, row)
-    await release_at(scene, days=7).end_lapsed()
+    await turn(scene, days=7)
     still = await hold(scene, row)
-    await release_at(scene, days=8, minutes=1).end_lapsed()
+    await turn(scene, days=8, minutes=1)
 
     assert (await scene.view(inquiry_id)).row.state is InquiryState.DENIED
     assert await scene.total(cast.NAGAOKA, "hold-lapsed") == before
@@ -256,10 +258,12 @@ async def test_a_refusal_that_was_delivered_lapses_no_more_and_is_swept_in_time(
         assert await holds.find(connection, [row.hold_id]) == {}
 
 
-def release_at(scene: Scene, **ahead: float) -> Release:
-    """Return the queue of holds as it is so much later."""
-    flows = scene.city.flows
-    return Release(later(scene.city.context, **ahead), flows.answering, flows.release._deliveries)
+async def turn(scene: Scene, **ahead: float) -> None:
+    """Let the job for terms come round so much later."""
+    context, flows = later(scene.city.context, **ahead), scene.city.flows
+    release = Release(context, flows.answering, flows.release._deliveries)
+    ends = plain_ends(context.database, of_core=False) | {"holds-open": release.end_lapsed}
+    await come_round(context, ends)
 
 
 async def test_a_hold_asked_again_is_the_same_hold(scene: Scene) -> None:

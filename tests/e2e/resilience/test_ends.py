@@ -9,15 +9,21 @@ from gateway.domain.inquiry import InquiryState
 from gateway.errors import IdempotencyMismatchError, NotFoundError
 from gateway.flows.inquire import IdempotencyKey, InquiryOrder
 from gateway.jobs.inquiries import InquiryJob
+from gateway.jobs.retention import plain_ends
 from tests.e2e.resilience.road import Fate, road
-from tests.e2e.resilience.scene import PERMITS, Scene, die, later
+from tests.e2e.resilience.scene import PERMITS, Scene, come_round, die, later
 from tests.e2e.test_exchange import REGISTRATION
 
 
 async def turn(scene: Scene, **ahead: float) -> None:
     """Let the job come round so much later."""
     context = later(scene.union.context, **ahead)
-    await InquiryJob(context, scene.union.flows.continuations).end_lapsed()
+    inquiries = InquiryJob(context, scene.union.flows.continuations)
+    ends = plain_ends(context.database, of_core=False) | {
+        "inquiries-open": inquiries.end_lapsed,
+        "results": inquiries.end_unfetched,
+    }
+    await come_round(context, ends)
 
 
 async def end_all(scene: Scene) -> None:

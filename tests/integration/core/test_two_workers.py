@@ -15,7 +15,7 @@ from gateway.app.core_role import _LateGate
 from gateway.app.floor import laid_floor
 from gateway.core.permits import PermitDesk, PermitRules
 from gateway.core.publication import Publication
-from gateway.core.upkeep import Upkeep
+from gateway.core.upkeep import prepare_days
 from gateway.demo import cast
 from gateway.storage.database import Database
 from gateway.wire.network import PermitsAnswer
@@ -46,7 +46,7 @@ async def desks(world: World) -> AsyncIterator[tuple[Desk, Desk]]:
                 context, keys=world.keys(cast.CORE), environment="test"
             )
             await gate.publication.turn()
-            await Upkeep(context).prepare()
+            await prepare_days(context)
             rules = PermitRules(request_life=timedelta(days=1), providers_per_person_day_max=1)
             permits = PermitDesk(context, world.code_book(), rules)
             made.append(Desk(permits=permits, publication=gate.publication))

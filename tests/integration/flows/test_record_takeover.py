@@ -247,7 +247,9 @@ async def test_where_nothing_was_ever_signed_from_a_witness_has_to_answer_first(
         await _append(writer, 1)
     witnesses.held = None
 
-    async with log.writer() as writer:  # this machine knows by itself now
+    async with log.writer() as writer:  # this machine knows by itself now, of slot 0
+        async with asyncio.timeout(10):
+            await writer.wait_taken()
         (entry,) = await _append(writer, 1)
     assert (entry.slot, entry.index) == (0, 2)
 

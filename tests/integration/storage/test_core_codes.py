@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gateway.storage.core_codes import sweep_requests
+from gateway.clock import SystemClock
+from gateway.jobs.retention import RetentionJob, plain_ends
 from gateway.storage.database import Database
 
 
@@ -25,7 +26,7 @@ async def test_acquisition_numbers_end_when_they_lapse_and_made_codes_a_month_la
             rows,
         )
 
-        await sweep_requests(connection, now=now, linked_before=now - timedelta(days=30))
+        await RetentionJob(database, SystemClock(), plain_ends(database, of_core=True)).run()
 
         left = await connection.fetch("SELECT number FROM core_code_requests")
     assert {bytes(row["number"][:4]) for row in left} == {b"live", b"made"}

@@ -1,0 +1,70 @@
+"""The retention job of a role: what ends each of its terms, and how an operator asks about them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from codes.canonical import instant
+from gateway.app.roles import BackgroundTask, Command
+from gateway.errors import ConflictError, InvalidRequestError
+from gateway.flows.context import Context
+from gateway.jobs.periodic import every
+from gateway.jobs.retention import INTERVAL_S, End, Planned, RetentionJob, plain_ends
+
+PLAN: Final = "retention-plan"
+RUN: Final = "retention-run"
+_NAME: Final = "retention"
+
+
+class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """No arguments: nothing of what is kept is named."""
+
+
+def retention_job(context: Context, ends: Mapping[str, End], *, of_core: bool) -> RetentionJob:
+    """Return the job of one role over its flows."""
+    plain = plain_ends(context.database, of_core=of_core)
+    return RetentionJob(context.database, context.clock, plain | dict(ends))
+
+
+def retention_task(job: RetentionJob) -> BackgroundTask:
+    """Return the job as work of a worker; of several workers one does it."""
+    return BackgroundTask(name=_NAME, run=lambda: every(INTERVAL_S, job.turn, name=_NAME))
+
+
+def retention_commands(job: RetentionJob) -> Mapping[str, Command]:
+    """Return the commands of the control socket."""
+
+    async def plan() -> Mapping[str, object]:
+        return {"terms": [shown(planned) for planned in await job.plan()]}
+
+    async def run() -> Mapping[str, object]:
+        if await job.run() is None:
+            raise ConflictError("retention: another worker is at it; ask for the plan later")
+        return await plan()
+
+    return {PLAN: _without_arguments(plan), RUN: _without_arguments(run)}
+
+
+def shown(planned: Planned) -> dict[str, object]:
+    """Return how a term stands as the operator sees it."""
+    return {
+        "term": planned.term.name,
+        "what": planned.term.what,
+        "kept": planned.term.kept,
+        "due": planned.rows_due,
+        "next": instant(planned.next_due) if planned.next_due else None,
+        "done": instant(planned.done_at) if planned.done_at else None,
+        "problem": planned.problem,
+    }
+
+
+def _without_arguments(do: Callable[[], Awaitable[Mapping[str, object]]]) -> Command:
+    async def command(arguments: Mapping[str, object]) -> Mapping[str, object]:
+        try:
+            msgspec.convert(arguments, Nothing)
+        except msgspec.ValidationError:
+            raise InvalidRequestError("retention: no arguments") from None
+        return await do()
+
+    return command

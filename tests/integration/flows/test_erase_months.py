@@ -1,0 +1,331 @@
+"""A month of the record log ends: seven years, no legal hold, two people; the rest is whole."""
+
+import secrets
+import shutil
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from certs.errors import KeyStoreError
+from certs.keystore import KeyStore, MasterKey
+from certs.log_keys import LogSigner
+from gateway.domain.hold import SameApproverError
+from gateway.domain.staff import Role, Staff
+from gateway.errors import NotFoundError
+from gateway.flows.erase_months import EraseMonths, month_text
+from gateway.flows.record import Draft, Recorded, RecordWriter
+from gateway.flows.record_marks import ReleasedMarks
+from gateway.flows.record_read import RecordReader, Search
+from gateway.flows.record_types import SearchColumns
+from gateway.storage import erasures
+from gateway.storage.database import Database
+from gateway.storage.erasures import ErasureRefusedError
+from gateway.storage.record_ranges import range_of
+from gateway.storage.records import find_entries
+from tests.conftest import Dsns
+from tests.integration.record_log import (
+    NETWORK,
+    ORGANISATION,
+    RecordLog,
+    SetClock,
+    a_draft,
+    add_effects,
+    recorded,
+)
+
+OLD, NEXT = 201805, 201806
+PERSON = b"\1" * 32
+FIRST_DAY = datetime(2018, 5, 10, tzinfo=UTC)
+_ADD_MONTH = """
+    SELECT partition_add('log_entries', 'log_entries_' || $1::integer, format('month = %s', $1),
+                         format('FOR VALUES IN (%s)', $1))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A log with two old months and a new one, and two people."""
+
+    log: RecordLog
+    keys: KeyStore
+    master: MasterKey
+    owner: str
+    old: list[Recorded]
+    following: list[Recorded]
+    people: list[Staff]
+
+    def erasing(self, writer: RecordWriter) -> EraseMonths:
+        return EraseMonths(database=self.log.database, writer=writer, keys=self.keys)
+
+    async def execute(self, sql: str, *arguments: object) -> None:
+        owner = await asyncpg.connect(self.owner)
+        await owner.execute(sql, *arguments)
+        await owner.close()
+
+    async def state(self) -> str:
+        async with self.log.database.read() as connection:
+            return next(row.state for row in await erasures.months(connection) if row.month == OLD)
+
+
+def some_drafts(count: int) -> list[Draft]:
+    return [a_draft(search=SearchColumns(subject=PERSON)) for _ in range(count)]
+
+
+async def a_person(database: Database, role: Role) -> Staff:
+    staff_id, credential_id = secrets.token_hex(16), secrets.token_hex(16)
+    async with database.read() as connection:
+        await connection.execute(
+            "INSERT INTO staff (staff_id, name, roles) VALUES ($1, $1, $2)", staff_id, [role.value]
+        )
+        await connection.execute(
+            "INSERT INTO staff_credentials (credential_id, staff_id, password, totp_box, key_year)"
+            " VALUES ($1, $2, 'x', 'x', 2026)",
+            credential_id,
+            staff_id,
+        )
+    return Staff(staff_id=staff_id, credential_id=credential_id, name="x", roles=frozenset({role}))
+
+
+@pytest.fixture
+async def scene(database: Database, dsns: Dsns, log_signer: LogSigner, tmp_path: Path) -> Scene:
+    master = MasterKey.generate()
+    keys = KeyStore.create(tmp_path / "store", master, network=NETWORK, organisation=ORGANISATION)
+    clock = SetClock(FIRST_DAY)
+    log = RecordLog(
+        database=database,
+        signer=log_signer,
+        keys=keys,
+        clock=clock,
+        marks=ReleasedMarks(tmp_path / "released"),
+    )
+    await add_effects(dsns.owner)
+    owner = await asyncpg.connect(dsns.owner)
+    for month in (OLD, NEXT):
+        await owner.execute(_ADD_MONTH, month)
+    await owner.close()
+    await log.open()
+    async with log.writer() as writer:
+        old = [
+            outcome
+            for _ in range(2)
+            for outcome in await writer.append(some_drafts(300), source="a")
+        ]
+        clock.moment = FIRST_DAY + timedelta(days=31)
+        following = await writer.append(some_drafts(10), source="a")
+        clock.moment = datetime.now(UTC)
+        await writer.append(some_drafts(1), source="a")
+    return Scene(
+        log=log,
+        keys=keys,
+        master=master,
+        owner=dsns.owner,
+        old=[replace(recorded(one), under=None) for one in old],
+        following=[replace(recorded(one), under=None) for one in following],
+        people=[
+            await a_person(database, role)
+            for role in (Role.SECURITY_OFFICER, Role.AUDITOR, Role.APPROVER)
+        ],
+    )
+
+
+async def test_two_people_let_a_month_go_and_nobody_reads_it_again(scene: Scene) -> None:
+    officer, auditor, _ = scene.people
+    reader = RecordReader(database=scene.log.database, organisation=ORGANISATION, keys=scene.keys)
+    async with scene.log.writer() as writer:
+        erasing = scene.erasing(writer)
+        await erasing.approve(OLD, by=officer)
+        await erasing.turn()
+        after_one = await scene.state()
+        await erasing.approve(OLD, by=auditor)
+        await erasing.turn()
+        await erasing.turn()
+        with pytest.raises(NotFoundError, match="its month is erased"):
+            await writer.statements([scene.old[0]])
+        group = await writer.statements(scene.following)
+
+    assert (after_one, await scene.state()) == ("proposed", "erased")
+    assert scene.log.verify(group)
+    found = await reader.search(Search(subject=PERSON))
+    assert len(found) == len(scene.following) + 1
+    assert await reader.find([scene.old[0].entry_id]) == []
+    with pytest.raises(KeyStoreError, match="key-destroyed"):
+        scene.keys.month(month_text(OLD))
+    (entry,) = await reader.search(Search(kinds=["erased"]))
+    assert entry.private is not None
+    assert entry.private["month"] == month_text(OLD)
+    assert entry.private["key_id"] == "month/2018-05"
+    ranges = entry.private["ranges"]
+    assert isinstance(ranges, list)
+    assert [(one["slot"], one["first"], one["end"]) for one in ranges] == [(0, 0, 601), (1, 0, 1)]
+
+
+async def test_what_is_left_is_a_whole_tree_in_every_slot(scene: Scene) -> None:
+    async with scene.log.writer() as writer:
+        erasing = scene.erasing(writer)
+        for person in scene.people[:2]:
+            await erasing.approve(OLD, by=person)
+        await erasing.turn()
+
+    # Slot 1 had one entry, which is gone: its next one still leads to its root.
+    async with scene.log.writer() as writer, scene.log.writer() as other:
+        kept = [await one.append([a_draft()], source="a") for one in (writer, other)]
+        groups = [await writer.statements([replace(recorded(o), under=None)]) for (o,) in kept]
+    for group in groups:
+        assert scene.log.verify(group)
+    async with scene.log.database.read() as connection:
+        begins, ends = FIRST_DAY - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
+        goes_on = await range_of(connection, 0, 612, begins=begins, ends=ends)
+        pruned = await connection.fetchval(
+            "SELECT count(*) FROM log_tiles WHERE slot = 0 AND level = 0 AND hashes IS NULL"
+        )
+        nothing_left = await range_of(connection, 1, 1, begins=begins, ends=ends)
+    assert goes_on.first == 601
+    assert (nothing_left.first, nothing_left.end) == (1, 1)
+    assert pruned == 2
+
+
+@pytest.mark.parametrize("what", ["one-twice", "same-credential", "wrong-role", "retired"])
+async def test_one_pair_of_eyes_is_never_two(scene: Scene, what: str) -> None:
+    officer, auditor, approver = scene.people
+    second = {
+        "one-twice": officer,
+        "same-credential": replace(auditor, credential_id=officer.credential_id),
+        "wrong-role": approver,
+        "retired": auditor,
+    }[what]
+    if what == "retired":
+        await scene.execute(
+            "UPDATE staff_credentials SET retired_at = now(), password = NULL, totp_box = NULL"
+            " WHERE credential_id = $1",
+            auditor.credential_id,
+        )
+    async with scene.log.writer() as writer:
+        erasing = scene.erasing(writer)
+        await erasing.approve(OLD, by=officer)
+
+        with pytest.raises(SameApproverError):
+            await erasing.approve(OLD, by=second)
+
+        await erasing.turn()
+    assert await scene.state() == "proposed"
+
+
+async def test_the_database_itself_refuses_whatever_the_program_says(scene: Scene) -> None:
+    async def refused(month: int) -> str:
+        async with scene.log.database.transaction() as connection:
+            with pytest.raises(ErasureRefusedError) as caught:
+                await erasures.erase(connection, month)
+            return caught.value.reason
+
+    this_month = datetime.now(UTC)
+    young = this_month.year * 100 + this_month.month
+
+    assert await refused(OLD) == "two-people-needed"
+    assert await refused(young) == "not-due"
+    async with scene.log.database.read() as connection:
+        for table in ("erasures", "erasure_approvals", "legal_holds", "log_minimums"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(f"DELETE FROM {table}")
+
+
+async def test_neither_database_nor_its_backup_reads_an_erased_month_but_with_an_older_key_store(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """A backup of the database opens only with a key-store copy, which is kept 35 days at most."""
+    wanted = [scene.old[0].entry_id]
+    async with scene.log.database.read() as connection:
+        backup = await find_entries(connection, wanted)
+    shutil.copytree(scene.keys.directory, tmp_path / "copy")
+    async with scene.log.writer() as writer:
+        erasing = scene.erasing(writer)
+        for person in scene.people[:2]:
+            await erasing.approve(OLD, by=person)
+        await erasing.turn()
+    today = KeyStore.open(scene.keys.directory, scene.master)
+    copy = KeyStore.open(tmp_path / "copy", scene.master)
+
+    def opened(keys: KeyStore) -> object:
+        reader = RecordReader(database=scene.log.database, organisation=ORGANISATION, keys=keys)
+        return reader.open(backup[0]).private
+
+    async with scene.log.database.read() as connection:
+        assert await find_entries(connection, wanted) == []
+    assert opened(today) is None
+    assert opened(copy) == {"note": "x"}
+
+
+async def test_months_go_in_their_order(scene: Scene) -> None:
+    async with scene.log.writer() as writer:
+        erasing = scene.erasing(writer)
+        for person in scene.people[:2]:
+            await erasing.approve(NEXT, by=person)
+        await erasing.turn()
+        async with scene.log.database.transaction() as connection:
+            with pytest.raises(ErasureRefusedError) as caught:
+                await erasures.erase(connection, NEXT)
+
+    assert caught.value.reason == "earlier-month-first"
+
+
+async def test_a_legal_hold_keeps_a_month_and_voids_what_was_agreed(scene: Scene) -> None:
+    officer, auditor, _ = scene.people
+    async with scene.log.writer() as writer:
+        erasing = scene.erasing(writer)
+        await erasing.approve(OLD, by=officer)
+        await erasing.approve(OLD, by=auditor)
+        hold = await erasing.set_legal_hold(OLD, NEXT, ground="court", by=officer)
+        await erasing.turn()
+        with pytest.raises(ErasureRefusedError) as caught:
+            await erasing.approve(OLD, by=officer)
+        held = await scene.state()
+        await erasing.lift_legal_hold(hold, by=auditor)
+        await erasing.turn()
+        lifted = await scene.state()
+        await erasing.approve(OLD, by=officer)
+        await erasing.approve(OLD, by=auditor)
+        await erasing.turn()
+
+    assert caught.value.reason == "legal-hold"
+    assert (held, lifted, await scene.state()) == ("proposed", "proposed", "erased")
+
+
+@pytest.mark.parametrize("step", ["database", "key", "entry"])
+async def test_an_erasure_that_was_cut_off_goes_on(
+    scene: Scene, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene.log.writer() as writer:
+        erasing = scene.erasing(writer)
+        for person in scene.people[:2]:
+            await erasing.approve(OLD, by=person)
+        with monkeypatch.context() as patch:
+            cut_off(patch, step)
+            with pytest.raises(Killed):
+                await erasing.turn()
+        between = await scene.state()
+
+        await erasing.turn()
+
+    assert between == ("proposed" if step == "database" else "erasing")
+    assert await scene.state() == "erased"
+    assert "month/2018-05" not in scene.keys.key_ids()
+    reader = RecordReader(database=scene.log.database, organisation=ORGANISATION, keys=scene.keys)
+    assert len(await reader.search(Search(kinds=["erased"]))) == 1
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+def cut_off(patch: pytest.MonkeyPatch, step: str) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    place = {
+        "database": "gateway.storage.erasures.erase",
+        "key": "certs.keystore.KeyStore.destroy",
+        "entry": "gateway.flows.record.RecordWriter.append",
+    }[step]
+    patch.setattr(place, die)
