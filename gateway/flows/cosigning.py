@@ -25,11 +25,7 @@ from gateway.records.tree import consistency_nodes, consistency_proof
 from gateway.storage.cosigned import Cosignature, Cosigned, keep_conflict, keep_cosignature
 from gateway.storage.tiles import read_tiles
 
-ADD_CHECKPOINT: Final = "/add-checkpoint"
-ANSWER_BYTES_MAX: Final = 64 * 1024
 TRIES_MAX: Final = 4
-_OK: Final = 200
-_CONFLICT: Final = 409
 
 log = get_logger()
 
