@@ -4,10 +4,11 @@ It names what was recorded and tells nothing about people; what a party says of 
 by its own statements, so nothing here is one.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from codes.canonical import instant, parse_instant, tokyo_day
+from codes.errors import MalformedError
 from gateway.errors import InvalidBodyError
 from gateway.flows.context import Context
 from gateway.http.paging import cursor_of, read_cursor
@@ -38,13 +39,10 @@ class ReconciliationDesk:
         """Return a page of the permits that the sender asked for or was to provide under.
 
         Raises:
-            InvalidBodyError: the period is empty, or longer than 31 days.
+            InvalidBodyError: the period is empty, longer than 31 days, or of no days there are.
             InvalidQueryError: `after` is no cursor of ours.
         """
-        begins, ends = parse_instant(request.begins), parse_instant(request.ends)
-        if not timedelta(0) < ends - begins <= PERIOD_MAX:
-            days = PERIOD_MAX.days
-            raise InvalidBodyError(f"period: more than none, {days} days at most", pointer="/ends")
+        begins, ends = _period(request)
         after = read_cursor(request.after)
         async with self._context.database.read() as connection:
             found = await core_inquiries.permits_of(
@@ -64,6 +62,19 @@ class ReconciliationDesk:
             permits=[_permit(one, told[one.permitted.permit_id]) for one in found],
             next=_cursor(found[-1]) if len(found) == request.limit else None,
         )
+
+
+def _period(request: ReconciliationsRequest) -> tuple[datetime, datetime]:
+    try:
+        begins, ends = parse_instant(request.begins), parse_instant(request.ends)
+        for moment in (begins - PERIOD_MAX, ends + PERIOD_MAX):
+            tokyo_day(moment)  # the days around them are looked into as well
+    except (MalformedError, OverflowError):
+        raise InvalidBodyError("period: no such days", pointer="/begins") from None
+    if not timedelta(0) < ends - begins <= PERIOD_MAX:
+        days = PERIOD_MAX.days
+        raise InvalidBodyError(f"period: more than none, {days} days at most", pointer="/ends")
+    return begins, ends
 
 
 def _cursor(last: RecordedPermit) -> str:

@@ -31,7 +31,6 @@ from gateway.wire.network import (
 from gateway.wire.reconciliations import ReconciliationsAnswer, ReconciliationsRequest
 
 IF_NONE_MATCH = "If-None-Match"
-_QUESTION_BYTES_MAX = 4 * 1024
 _CLOSED = ("queue-full", "stale-directory", "unknown-result")
 
 
@@ -186,7 +185,6 @@ ROUTES = (
         summary="Hold own records against the core's",
         request=ReconciliationsRequest,
         response=ReconciliationsAnswer,
-        bytes_max=_QUESTION_BYTES_MAX,
         problems=("invalid-query",),
     ),
     Route(

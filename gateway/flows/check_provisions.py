@@ -295,15 +295,24 @@ class _Day:
         subject = self._context.vault.subject(UnifiedNumber.parse(number))
         async with self._database.read() as connection:
             history = await flags.history(connection, subject)
-        period = (moment - MARGIN, moment + MARGIN)
         loosest, strictest = (
-            evaluate(
-                self._rules,
-                _situation(public, moment, _standing(history, period, clearly=clearly), draw=draw),
-            )
+            {
+                evaluate(
+                    self._rules,
+                    _situation(
+                        public,
+                        local,
+                        _standing(history, (moment - MARGIN, moment + MARGIN), clearly=clearly),
+                        draw=draw,
+                    ),
+                )
+                for local in (moment - MARGIN, moment)
+            }
             for clearly, draw in ((True, SHARE_OF - 1), (False, 0))
         )
-        return loosest, strictest
+        if len(loosest) > 1 or len(strictest) > 1:
+            raise Unchecked  # decided in one hour, perhaps, and recorded in the next
+        return loosest.pop(), strictest.pop()
 
     def _found(
         self,
@@ -334,8 +343,6 @@ def _situation(
     public: Provision, moment: datetime, standing: Iterable[Flag], *, draw: int
 ) -> Situation:
     local, information = moment.astimezone(TOKYO), public.information
-    if (moment - MARGIN).astimezone(TOKYO).hour != local.hour:
-        raise Unchecked  # decided in one hour, perhaps, and recorded in the next
     return Situation(
         day=local.date(),
         hour=local.hour,

@@ -1,6 +1,7 @@
 """Keyset pages: an opaque cursor names the last row, never a count or an offset."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Final
 
 from codes.canonical import b64, unb64
@@ -8,6 +9,7 @@ from codes.errors import CodesError
 from gateway.errors import InvalidQueryError
 
 CURSOR_CHARACTERS_MAX: Final = 128
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def cursor_of(moment: datetime, row_id: str) -> str:
@@ -16,14 +18,26 @@ def cursor_of(moment: datetime, row_id: str) -> str:
 
 
 def read_cursor(text: str | None) -> tuple[datetime, str] | None:
-    """Return what a cursor names; raises `InvalidQueryError` for one that is none of ours."""
+    """Return a cursor's instant and row id; raises `InvalidQueryError` for one not of ours."""
+    place = read_place(text)
+    if place is not None and not _ID.fullmatch(place[1]):
+        raise InvalidQueryError("after: not a cursor")
+    return place
+
+
+def read_place(text: str | None) -> tuple[datetime, str] | None:
+    """Return a cursor's instant (UTC) and what it names beside it, which the caller reads.
+
+    Raises:
+        InvalidQueryError: it is no cursor of ours.
+    """
     if text is None:
         return None
     try:
-        moment, _, row_id = unb64(text).decode("ascii").partition(" ")
+        moment, _, place = unb64(text).decode("ascii").partition(" ")
         at = datetime.fromisoformat(moment)
-    except (CodesError, ValueError):
+        if at.utcoffset() is None or not place or len(text) > CURSOR_CHARACTERS_MAX:
+            raise InvalidQueryError("after: not a cursor")
+        return at.astimezone(UTC), place
+    except (CodesError, ValueError, OverflowError):
         raise InvalidQueryError("after: not a cursor") from None
-    if at.utcoffset() is None or not row_id or len(text) > CURSOR_CHARACTERS_MAX:
-        raise InvalidQueryError("after: not a cursor")
-    return at, row_id

@@ -22,7 +22,7 @@ from codes.errors import CodesError
 from gateway.core.resident_file import read_chunks
 from gateway.core.resident_network import read_people
 from gateway.errors import SekishoError
-from gateway.http.paging import cursor_of, read_cursor
+from gateway.http.paging import cursor_of, read_place
 from gateway.records import standalone_verifier
 from gateway.records.bundle import read_manifest, read_peer_notes, read_slot
 from gateway.records.entry import parse_entry
@@ -250,9 +250,9 @@ def _settings(raw: bytes) -> None:
 
 
 def _cursor(raw: bytes) -> None:
-    read = read_cursor(_text(raw))
+    read = read_place(_text(raw))
     if read is not None:
-        read_cursor(cursor_of(*read))
+        read_place(cursor_of(*read))
 
 
 def _residents(raw: bytes) -> None:

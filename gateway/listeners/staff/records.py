@@ -13,7 +13,7 @@ from gateway.domain.staff import StaffPermission
 from gateway.errors import InvalidBodyError, InvalidQueryError
 from gateway.flows.record_archive import MEDIA_TYPE, archived
 from gateway.flows.review_records import RecordSearch
-from gateway.http.paging import cursor_of, read_cursor
+from gateway.http.paging import cursor_of, read_place
 from gateway.http.routes import Permission, Route
 from gateway.listeners.staff.services import StaffCall
 from gateway.storage.records import Position, StoredEntry
@@ -148,7 +148,7 @@ def _cursor(last: StoredEntry) -> str:
 
 
 def _position(text: str | None) -> Position | None:
-    cursor = read_cursor(text)
+    cursor = read_place(text)
     if cursor is None:
         return None
     time, place = cursor

@@ -98,6 +98,8 @@ _SWITCH: LiteralString = (
     " VALUES ($1, 'all', 'tests', 'x', now() - interval '1 hour')"
 )
 _NO_SWITCH: LiteralString = "DELETE FROM stop_switches WHERE switch_id = $1"
+_NO_SWITCHES: LiteralString = "DELETE FROM stop_switches"
+"""Also those that other tests lifted a moment ago: they might have been the ground."""
 _FLAG: LiteralString = (
     "INSERT INTO subject_flags (flag_id, subject, kind, reason, maker, maker_kind, set_at)"
     " VALUES ($1, $2, 'automatic-answer-disabled', 'tests', 'x', 'staff',"
@@ -167,7 +169,7 @@ async def test_what_was_denied_without_a_ground_is_named(
     await measures.lift(switch_id, by=OFFICER)
     rightly = await checked(scene)
 
-    await owner.execute(_NO_SWITCH, switch_id)
+    await owner.execute(_NO_SWITCHES)
     found = await checked(scene)
 
     assert about(rightly, permit_id) == []

@@ -133,6 +133,32 @@ async def test_a_period_that_is_none_or_too_long_is_refused(
     assert (refused.value.refusal.type, refused.value.refusal.pointer) == ("invalid-body", "/ends")
 
 
+@pytest.mark.parametrize(
+    ("begins", "ends"),
+    [
+        ("2026-02-30T00:00:00.000Z", "2026-03-01T00:00:00.000Z"),
+        ("2026-02-01T00:00:00.000Z", "2026-02-30T00:00:00.000Z"),
+        ("0001-01-01T00:00:00.000Z", "0001-01-02T00:00:00.000Z"),
+        ("9999-12-30T00:00:00.000Z", "9999-12-31T00:00:00.000Z"),
+    ],
+)
+async def test_a_period_of_days_there_are_not_is_refused(
+    union: Member, begins: str, ends: str
+) -> None:
+    with pytest.raises(MessageRefusedError) as refused:
+        await union.context.peers.post(
+            "core",
+            "/v1/reconciliations",
+            ReconciliationsRequest(begins=begins, ends=ends),
+            ReconciliationsAnswer,
+        )
+
+    assert (refused.value.refusal.type, refused.value.refusal.pointer) == (
+        "invalid-body",
+        "/begins",
+    )
+
+
 async def test_a_cursor_that_is_none_of_ours_is_refused(world: World, union: Member) -> None:
     now = world.clock.now()
 
