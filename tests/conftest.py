@@ -1,5 +1,6 @@
 """One embedded PostgreSQL a session, and for each test that asks a fresh copy of the schema."""
 
+import gc
 import io
 import itertools
 import shutil
@@ -14,6 +15,7 @@ import asyncpg
 import pytest
 
 from gateway import logs
+from gateway.app.worker import GARBAGE_THRESHOLDS
 from gateway.storage.database import Database
 from gateway.storage.embedded import OWNER_ROLE, SUPERUSER, EmbeddedPostgres
 from gateway.storage.migrate import migrate
@@ -34,6 +36,13 @@ class Dsns:
 
 
 NewDatabase = Callable[[], Awaitable[Dsns]]
+
+
+def pytest_collection_finish() -> None:
+    """Look at what tests leave, not again and again at what stays: a quarter of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,7 @@
-"""The whole network as a fixture."""
+"""One whole network for all modules that leave it as they found it.
+
+They give their people and clients names of their own. Who cannot share lies in `alone`.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -9,9 +12,10 @@ from gateway.storage.embedded import EmbeddedPostgres
 from tests.conftest import NewDatabase, new_databases
 from tests.e2e.parties import Network, whole_network
 from tests.e2e.people import People
+from tests.e2e.staff import Person, first_account
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def new_database(
     postgres: EmbeddedPostgres, migrated_template: str
 ) -> AsyncIterator[NewDatabase]:
@@ -19,14 +23,20 @@ async def new_database(
         yield maker
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def network(new_database: NewDatabase) -> AsyncIterator[Network]:
-    """Everybody of the demonstration in this process, for the tests of one module."""
+    """Everybody of the demonstration in this process."""
     async with whole_network(new_database) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def people(network: Network) -> People:
     """Whom the organisations know."""
     return People(network, network.key_stores[cast.CORE])
+
+
+@pytest.fixture(scope="session")
+async def root(network: Network) -> Person:
+    """長岡市's administrator, signed in."""
+    return await (await first_account(network, cast.NAGAOKA)).sign_in()

@@ -28,7 +28,7 @@ UNION = cast.GUNMA_UNION
 
 @pytest.fixture(scope="module")
 async def credentials(network: Network) -> Path:
-    return await register(network, UNION, "kouki")
+    return await register(network, UNION, "kouki-cli")
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 async def client(network: Network) -> AsyncIterator[RawClient]:
-    async with raw_client(await a_client(network, UNION, "kouki")) as raw:
+    async with raw_client(await a_client(network, UNION, "kouki-input")) as raw:
         yield raw
 
 

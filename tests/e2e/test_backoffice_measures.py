@@ -31,7 +31,9 @@ async def other(network: Network) -> AsyncIterator[BackofficeClient]:
 
 @pytest.fixture(scope="module")
 async def union(network: Network) -> AsyncIterator[BackofficeClient]:
-    async with BackofficeClient(await a_client(network, cast.GUNMA_UNION, "kouki")) as client:
+    async with BackofficeClient(
+        await a_client(network, cast.GUNMA_UNION, "kouki-measures")
+    ) as client:
         yield client
 
 

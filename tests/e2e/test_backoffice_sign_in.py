@@ -27,7 +27,7 @@ INQUIRIES = "/v1/inquiries"
 
 @pytest.fixture(scope="module")
 async def client(network: Network) -> AsyncIterator[RawClient]:
-    async with raw_client(await a_client(network, UNION, "kouki")) as raw:
+    async with raw_client(await a_client(network, UNION, "kouki-sign-in")) as raw:
         yield raw
 
 
@@ -264,7 +264,7 @@ async def test_a_token_is_looked_into_by_its_own_client(
     client: RawClient, network: Network
 ) -> None:
     token = await client.token(scope=INQUIRIES_READ)
-    narrow = await a_client(network, UNION, "curious", scopes=[INQUIRIES_READ])
+    narrow = await a_client(network, UNION, "looking", scopes=[INQUIRIES_READ])
     auditor = await a_client(network, UNION, "auditor", scopes=[TOKENS_INTROSPECT])
     form = f"token={token}".encode()
 
@@ -278,7 +278,7 @@ async def test_a_token_is_looked_into_by_its_own_client(
             seen.append(reply.body)
 
     assert own.body["active"] is True
-    assert own.body["client_id"] == "kouki"
+    assert own.body["client_id"] == "kouki-sign-in"
     assert own.body["scope"] == INQUIRIES_READ
     assert "cnf" in own.body
     assert seen == [{"active": False}, own.body]
@@ -288,7 +288,7 @@ async def test_the_confirmation_is_the_certificates_own_digest(
     network: Network, client: RawClient
 ) -> None:
     token = await client.token()
-    path = network.folder / "clients" / UNION / "kouki" / "kouki.cert.pem"
+    path = network.folder / "clients" / UNION / "kouki-sign-in" / "kouki-sign-in.cert.pem"
     der = ssl.PEM_cert_to_DER_cert(path.read_text())
     form = f"token={token}".encode()
 

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from certs.passwords import Totp
 from gateway.cli.output import ExitCode
 from gateway.demo import cast
@@ -13,7 +11,6 @@ from tests.e2e.people import People
 from tests.e2e.staff import (
     PASSWORD,
     Person,
-    first_account,
     run_cli,
     run_plain,
     staff_client,
@@ -21,11 +18,6 @@ from tests.e2e.staff import (
 from tests.e2e.test_release import a_withheld_inquiry
 
 HERE = cast.NAGAOKA
-
-
-@pytest.fixture(scope="module")
-async def root(network: Network) -> Person:
-    return await first_account(network, HERE)
 
 
 async def somebody(network: Network, root: Person, name: str, role: str) -> Person:
@@ -53,7 +45,7 @@ async def test_a_held_answer_is_listed_shown_and_approved_by_commands(
     network: Network, people: People, root: Person
 ) -> None:
     _, row = await a_withheld_inquiry(network, people)
-    approver = await somebody(network, root, "alice", "approver")
+    approver = await somebody(network, root, "adele", "approver")
 
     shown = await run_cli(
         network, HERE, "holds", "show", row.hold_id, lines=[approver.credential()]
@@ -77,7 +69,7 @@ async def test_a_script_approves_nothing_it_did_not_name_by_its_digest(network: 
 
 
 async def test_a_role_that_may_not_ends_with_refused(network: Network, root: Person) -> None:
-    clerk = await somebody(network, root, "clara", "clerk")
+    clerk = await somebody(network, root, "cecilia", "clerk")
 
     ran = await run_cli(network, HERE, "staff", "list", lines=[clerk.credential()])
 

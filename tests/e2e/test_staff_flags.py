@@ -9,16 +9,11 @@ from gateway.domain.hold import HoldState
 from gateway.domain.inquiry import InquiryState
 from tests.e2e.parties import Network
 from tests.e2e.people import People
-from tests.e2e.staff import Person, a_person, first_account, run_cli
+from tests.e2e.staff import Person, a_person, run_cli
 from tests.e2e.test_exchange import REGISTRATION, TAX, an_order
 
 HERE = cast.NAGAOKA
 HOLDING = "automatic-answer-disabled"
-
-
-@pytest.fixture(scope="module")
-async def root(network: Network) -> Person:
-    return await (await first_account(network, HERE)).sign_in()
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,8 @@ from gateway.domain.inquiry import InquiryState
 from gateway.flows.release import Decider
 from tests.e2e.parties import Network
 from tests.e2e.people import People
-from tests.e2e.staff import Person, a_person, first_account
+from tests.e2e.staff import Person, a_person
 from tests.e2e.test_release import a_withheld_inquiry, the_end
-
-
-@pytest.fixture(scope="module")
-async def root(network: Network) -> Person:
-    """長岡市's administrator, signed in."""
-    return await (await first_account(network, cast.NAGAOKA)).sign_in()
 
 
 async def approve(person: Person, hold_id: str, digest: str) -> tuple[int, dict[str, object]]:

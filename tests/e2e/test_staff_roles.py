@@ -8,15 +8,14 @@ import pytest
 from gateway.demo import cast
 from gateway.domain.staff import Role
 from tests.e2e.parties import Network
-from tests.e2e.staff import Person, a_person, first_account, staff_client
+from tests.e2e.staff import Person, a_person, staff_client
 from tests.unit.gateway.listeners.test_staff_roles import GOLDEN
 
 NO_ID = "0" * 32
 
 
 @pytest.fixture(scope="module")
-async def people_by_role(network: Network) -> dict[str, Person]:
-    root = await (await first_account(network, cast.NAGAOKA)).sign_in()
+async def people_by_role(root: Person) -> dict[str, Person]:
     found = {
         role.value: await (await a_person(root, f"the-{role.value}", role)).sign_in()
         for role in Role

@@ -13,15 +13,14 @@ from gateway.flows.inquire import InquiryView
 from gateway.flows.record_types import new_id
 from tests.e2e.parties import Network
 from tests.e2e.people import People
-from tests.e2e.staff import Person, a_person, first_account
+from tests.e2e.staff import Person, a_person
 from tests.e2e.test_exchange import REGISTRATION, TAX, an_order
 
 SWITCH = {"by": "information", "value": TAX, "reason": "a mistake in the replicas"}
 
 
 @pytest.fixture(scope="module")
-async def operator(network: Network) -> Person:
-    root = await (await first_account(network, cast.NAGAOKA)).sign_in()
+async def operator(root: Person) -> Person:
     return await (await a_person(root, "oscar", "operator")).sign_in()
 
 

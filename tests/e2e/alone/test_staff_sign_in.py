@@ -21,15 +21,10 @@ from gateway.flows.sign_in_staff import (
     SignInStaff,
 )
 from tests.e2e.parties import Network
-from tests.e2e.staff import PASSWORD, Person, a_person, first_account, staff_client
+from tests.e2e.staff import PASSWORD, Person, a_person, staff_client
 
 HERE = cast.NAGAOKA
 _names = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-async def root(network: Network) -> Person:
-    return await (await first_account(network, HERE)).sign_in()
 
 
 @pytest.fixture(autouse=True)
