@@ -164,13 +164,7 @@ class Trust:
         breaks continuity.
         """
         now = self._clock.now()
-        following = Directory.parse(
-            raw_directory,
-            root=self.keys.root,
-            now=now,
-            environment=self._environment,
-            previous=self._listed,
-        )
+        following = self._read(raw_directory, now)
         is_new = following.digest != self._listed.digest
         if is_new:
             self._own.read_again()
@@ -233,13 +227,7 @@ class Trust:
 
     def needs_allow_list(self, raw_directory: bytes) -> bool:
         """Tell whether this directory names another allow list than the present one."""
-        following = Directory.parse(
-            raw_directory,
-            root=self.keys.root,
-            now=self._clock.now(),
-            environment=self._environment,
-            previous=self._listed,
-        )
+        following = self._read(raw_directory, self._clock.now())
         return following.allow_list_digest != self._listed.allow_list_digest
 
     def hold_to(self, version: int, digest: str) -> None:
@@ -314,6 +302,19 @@ class Trust:
         before, self._directory = self._directory, shown
         for watcher in self._watchers:
             watcher(shown, before)
+
+    def _read(self, raw: bytes, now: datetime) -> Directory:
+        """Return the verified directory; the one in use, shown again, is not verified anew."""
+        if raw == self._listed.raw and self._listed.issued <= now:
+            self._listed.require_fresh(now)
+            return self._listed
+        return Directory.parse(
+            raw,
+            root=self.keys.root,
+            now=now,
+            environment=self._environment,
+            previous=self._listed,
+        )
 
     def _require_floor(self, following: Directory) -> None:
         version, digest = self._floor
