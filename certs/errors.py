@@ -62,3 +62,7 @@ class TokenError(CertsError):
 
 class PasswordError(CertsError):
     """A password or one-time password is refused."""
+
+
+class BackupError(CertsError):
+    """A backup, or a file of it, is not what it says it is, or does not open here."""

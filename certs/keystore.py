@@ -42,10 +42,10 @@ STORE_FORMAT: Final = 1
 KEY_BYTES: Final = 32
 LONG_KEY_BYTES: Final = 64  # AES-SIV takes two keys of 256 bits
 
-_STORE_FILE: Final = "store.json"
-_LOCK_FILE: Final = "lock"
-_KEY_SUFFIX: Final = ".key"
-_DESTROYED_SUFFIX: Final = ".destroyed"
+STORE_FILE: Final = "store.json"
+LOCK_FILE: Final = "lock"
+KEY_SUFFIX: Final = ".key"
+DESTROYED_SUFFIX: Final = ".destroyed"
 _DRAFT_SUFFIX: Final = ".new"
 _MAGIC: Final = b"sekisho-key/1 "
 _AD_LABEL: Final = "sekisho/key-store/v1"
@@ -81,7 +81,7 @@ class KeyStore:
         make_private_directory(directory)
         store = cls(directory, master, network=network, organisation=organisation)
         with store._locked(LOCK_EX):
-            if (directory / _STORE_FILE).exists():
+            if (directory / STORE_FILE).exists():
                 raise KeyStoreError("already-a-store", directory.name)
             store._write_description(master)
         return store
@@ -129,7 +129,7 @@ class KeyStore:
 
     def key_ids(self) -> tuple[str, ...]:
         """Return the ids of all keys that exist, sorted."""
-        return tuple(sorted(_key_id(path) for path in self.directory.glob(f"*{_KEY_SUFFIX}")))
+        return tuple(sorted(_key_id(path) for path in self.directory.glob(f"*{KEY_SUFFIX}")))
 
     def destroy(self, key_id: str) -> None:
         """Destroy a key for good; its id stays taken. Doing it again does nothing.
@@ -138,10 +138,10 @@ class KeyStore:
         operator's to end (at most 35 days).
         """
         _key_length(key_id)
-        path = self._path(key_id, _KEY_SUFFIX)
+        path = self._path(key_id, KEY_SUFFIX)
         with self._locked(LOCK_EX):
             # The mark comes first: a crash between the two must not let a new key take the id.
-            write_private(self._path(key_id, _DESTROYED_SUFFIX), b"")
+            write_private(self._path(key_id, DESTROYED_SUFFIX), b"")
             drafts = self.directory.glob(f"*{path.name}.*{_DRAFT_SUFFIX}")
             for leftover in (path, *drafts):
                 overwrite_and_unlink(leftover)
@@ -159,7 +159,7 @@ class KeyStore:
         """
         with self._locked(LOCK_EX):
             for key_id in self.key_ids():
-                path = self._path(key_id, _KEY_SUFFIX)
+                path = self._path(key_id, KEY_SUFFIX)
                 master_id, _ = _split(read_private(path), key_id)
                 if master_id != new_master.key_id:
                     raw = self._unwrap(path, key_id)
@@ -171,9 +171,9 @@ class KeyStore:
         return f"KeyStore({self.network}/{self.organisation}, masked)"
 
     def _read(self, key_id: str, length: int) -> SecretKey | None:
-        path = self._path(key_id, _KEY_SUFFIX)
+        path = self._path(key_id, KEY_SUFFIX)
         # The mark before the key: `destroy` writes them in this order.
-        if self._path(key_id, _DESTROYED_SUFFIX).exists():
+        if self._path(key_id, DESTROYED_SUFFIX).exists():
             raise KeyStoreError("key-destroyed", key_id)
         if not path.exists():
             return None
@@ -184,12 +184,12 @@ class KeyStore:
 
     def _make(self, key_id: str, length: int) -> SecretKey | None:
         """Make a key unless another process was faster; return the one that stands."""
-        path = self._path(key_id, _KEY_SUFFIX)
+        path = self._path(key_id, KEY_SUFFIX)
         draft = self.directory / f".{path.name}.{secrets.token_hex(8)}{_DRAFT_SUFFIX}"
         with self._locked(LOCK_SH):
             # A rotation or an erasure may have happened since this process looked.
             _read_description(self.directory, self._master)
-            if self._path(key_id, _DESTROYED_SUFFIX).exists():
+            if self._path(key_id, DESTROYED_SUFFIX).exists():
                 raise KeyStoreError("key-destroyed", key_id)
             write_private(draft, self._wrapped(self._master, key_id, os.urandom(length)))
             try:
@@ -227,13 +227,13 @@ class KeyStore:
             "master": master.key_id,
             "network": self.network,
             "organisation": self.organisation,
-            "check": b64(master.wrap(b"", self._ad(_STORE_FILE))),
+            "check": b64(master.wrap(b"", self._ad(STORE_FILE))),
         }
-        write_private(self.directory / _STORE_FILE, canonical_json(description))
+        write_private(self.directory / STORE_FILE, canonical_json(description))
 
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
-        handle = os.open(self.directory / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(self.directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             flock(handle, how)
             yield
@@ -244,7 +244,7 @@ class KeyStore:
 def _read_description(directory: Path, master: MasterWrapper) -> tuple[str, str]:
     """Return network and organisation of a store that this master key opens."""
     try:
-        description = parse_canonical(read_private(directory / _STORE_FILE))
+        description = parse_canonical(read_private(directory / STORE_FILE))
     except (KeyMaterialError, CodesError) as error:
         raise KeyStoreError("no-store", f"{directory.name}: {error.reason}") from error
     if description.get("format") != STORE_FORMAT:
@@ -254,7 +254,7 @@ def _read_description(directory: Path, master: MasterWrapper) -> tuple[str, str]
     network, organisation = str(description.get("network")), str(description.get("organisation"))
     try:
         check = unb64(str(description.get("check")))
-        master.unwrap(check, _ad(network, organisation, _STORE_FILE))
+        master.unwrap(check, _ad(network, organisation, STORE_FILE))
     except (KeyMaterialError, CodesError) as error:
         raise KeyStoreError("store-damaged", directory.name) from error
     return network, organisation
@@ -268,7 +268,7 @@ def _key_length(key_id: str) -> int:
 
 
 def _key_id(path: Path) -> str:
-    return path.name.removesuffix(_KEY_SUFFIX).replace(".", "/")
+    return path.name.removesuffix(KEY_SUFFIX).replace(".", "/")
 
 
 def _ad(network: str, organisation: str, key_id: str) -> bytes:
