@@ -236,6 +236,14 @@ RETENTION_DONE: Final = Gauge(
     multiprocess_mode="livemax",
 )
 
+# Backups.
+BACKUP_TAKEN: Final = Gauge(
+    "sekisho_backup_taken_timestamp_seconds",
+    "When the last backup of this kind was taken, by `sekisho backup create` on this machine.",
+    ["kind"],
+    multiprocess_mode="mostrecent",
+)
+
 # People.
 HOLDS_OPEN: Final = Gauge(
     "sekisho_holds_open", "Answers that wait for people.", multiprocess_mode="mostrecent"

@@ -190,6 +190,12 @@ class ResidentNetworkSettings(Section, frozen=True, kw_only=True):
     residents: Path
 
 
+class BackupSettings(Section, frozen=True, kw_only=True):
+    """What backups are sealed to: the public half of `sekisho backup make-key`."""
+
+    public_key: Path | None = None
+
+
 class LogSettings(Section, frozen=True, kw_only=True):
     """Log lines for operators."""
 
@@ -212,6 +218,7 @@ class Settings(Section, frozen=True, kw_only=True):
     policies: PolicySettings = PolicySettings()
     core: CoreSettings | None = None
     resident_network: ResidentNetworkSettings | None = None
+    backup: BackupSettings = BackupSettings()
     log: LogSettings = LogSettings()
 
     @property

@@ -22,11 +22,20 @@ from gateway.app.listener import Listener, bind, refuse_taken
 from gateway.app.locked import Lock
 from gateway.app.roles import ListenerSpec
 from gateway.app.worker_process import WORKER_COMMAND, WorkerProcess
+from gateway.domain.backup import DATABASE, KEY_STORE
 from gateway.errors import ConfigurationError, LockedError, NotFoundError, UnavailableError
+from gateway.flows.backup_folder import last_successes
 from gateway.listeners.ops.application import LISTENER as OPS
 from gateway.listeners.ops.application import OpsServices, ops_application
 from gateway.logs import get_logger
-from gateway.metrics import LOCKED, WORKERS_READY, WORKERS_WANTED, exposition, forget_process
+from gateway.metrics import (
+    BACKUP_TAKEN,
+    LOCKED,
+    WORKERS_READY,
+    WORKERS_WANTED,
+    exposition,
+    forget_process,
+)
 from gateway.settings import Settings, listener_addresses, parse_settings
 
 OPS_DRAIN_S: Final = 2.0
@@ -266,6 +275,9 @@ class Parent:
         return Listener(spec, port=ops.port, drain_s=OPS_DRAIN_S)
 
     def _exposition(self) -> bytes:
+        taken = last_successes(self._settings.data_dir, (DATABASE, KEY_STORE))
+        for kind, seconds in taken.items():
+            BACKUP_TAKEN.labels(kind=kind).set(seconds)
         return exposition(self._options.metrics_dir)
 
     def _forget(self, pid: int) -> None:

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "switches": "gateway.cli.switches:app",
     "records": "gateway.cli.records:app",
     "retention": "gateway.cli.retention:app",
+    "backup": "gateway.cli.backup:app",
     "bench": "gateway.cli.bench:app",
 }
 

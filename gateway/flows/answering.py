@@ -20,6 +20,7 @@ from codes.network_code import NetworkCode
 from gateway.domain.payload import PAYLOAD_BYTES_MAX
 from gateway.domain.replica import ReplicaRecord, matching, payload_of
 from gateway.errors import UnavailableError
+from gateway.flows.after_restore import NotLookedThroughError, require_looked_through
 from gateway.flows.context import Context
 from gateway.flows.gate import Gate
 from gateway.flows.lawful import (
@@ -154,6 +155,10 @@ class Answering:
 
         What cannot be said about one person now is no verdict, and holds up nobody else's.
         """
+        try:
+            require_looked_through(gate)
+        except NotLookedThroughError as error:
+            return [error] * len(presented)
         openers: dict[str, Openers] = {}
         cases = [self._case(one, gate, now, openers) for one in presented]
         people = await self.people([case for case in cases if isinstance(case, Case)])
@@ -239,8 +244,9 @@ class Answering:
         """Return the matter as this gateway reads the law, or None where that reads otherwise.
 
         The law is that of the day of the request, unless another is asked for. Raises
-        `RefusedByLawError` and `UnknownBodyError`.
+        `RefusedByLawError`, `UnknownBodyError` and `NotLookedThroughError`.
         """
+        require_looked_through(gate)
         trust = self._context.trust
         law_day = on_day or date.fromisoformat(matter.permit.law_day)
         lawful = decide_statement(

@@ -13,6 +13,7 @@ from certs.permits import PermitToken
 from codes.canonical import b64
 from gateway import metrics
 from gateway.errors import ConflictError, SekishoError, UnavailableError
+from gateway.flows.after_restore import PermitForgottenError, gate_now, require_remembered
 from gateway.flows.answering import Answering, Decided
 from gateway.flows.answers import Answer, Answers
 from gateway.flows.context import Context
@@ -72,7 +73,12 @@ class _Told:
 
 _Result: TypeAlias = _Told | SekishoError
 
-_EVIDENCE: Final = (PermitRefusedError, StatementInvalidError, PermitUsedError)
+_EVIDENCE: Final = (
+    PermitRefusedError,
+    StatementInvalidError,
+    PermitUsedError,
+    PermitForgottenError,
+)
 """Refusals for good; an expired token and an older directory leave the permit unknown."""
 
 
@@ -96,8 +102,11 @@ class Provide:
         outcomes: Outcomes,
         *,
         look_for_directory: LookForDirectory,
+        forgotten_until: datetime | None = None,
     ) -> None:
+        """`forgotten_until` is when a backup was restored that more may have followed."""
         self._context = context
+        self._forgotten_until = forgotten_until
         self._answering = answering
         self._answers = answers
         self._outcomes = outcomes
@@ -214,11 +223,12 @@ class Provide:
         for place, item in tuple(fresh.items()):
             try:
                 self._context.witnesses.require(now)
+                require_remembered(item, self._forgotten_until)
                 require_current(item, self._context.trust, now)
             except SekishoError as error:
                 results[place] = error
                 del fresh[place]
-        gate = await self._context.gate.current()
+        gate = await gate_now(self._context.gate)
         for _ in range(DECISIONS_MAX):
             if not fresh:
                 return results

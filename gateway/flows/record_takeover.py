@@ -31,6 +31,7 @@ from gateway.storage.slots import (
     SlotState,
     count_frozen,
     freeze_slot,
+    is_where_restored,
     last_month,
     let_go,
     promise_replication,
@@ -41,6 +42,7 @@ from gateway.storage.tiles import read_edge, read_slots, root_at
 
 LOG_LOSS: Final = "log-loss"
 RELEASED: Final = "released"
+RESTORED: Final = "restore"
 TILES: Final = "tiles"
 _NOTHING: Final = Mark(0, EMPTY_ROOT)
 
@@ -153,7 +155,10 @@ class Takeover:
             known.items(), key=lambda item: item[1].size, default=(TILES, _NOTHING)
         )
         if is_prefix and largest.size <= state.size:
-            return None
+            if RELEASED in known or not await is_where_restored(connection, state):
+                return None
+            # More may have followed the backup than any witness saw: nobody can tell.
+            source, largest = RESTORED, Mark(state.size, state.root)
         return Loss(
             slot=state.slot,
             size=state.size,

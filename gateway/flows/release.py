@@ -23,6 +23,7 @@ from gateway.domain.hold import (
     require_other_eyes,
 )
 from gateway.errors import NotFoundError, RefusedError, UnavailableError
+from gateway.flows.after_restore import gate_now
 from gateway.flows.answering import Answering, Case, Content, Denied, Held, Person, Provides
 from gateway.flows.answers import CASE, HOLDS, HeldCase, outcome_of, preview_digest
 from gateway.flows.context import Context
@@ -116,7 +117,7 @@ class Release:
 
         Raises `NotFoundError`, `HoldClosedError`, `NotReleasableError`.
         """
-        gate = await self._context.gate.current()
+        gate = await gate_now(self._context.gate)
         opened = await self._open(hold_id, gate)
         content = opened.content
         return Preview(
@@ -140,7 +141,7 @@ class Release:
             SameApproverError, FlagMakerError: this person may not be one of the pairs of eyes.
             NotReleasableError: law, switch or rule forbids the answer now.
         """
-        gate = await self._context.gate.current()
+        gate = await gate_now(self._context.gate)
         for _ in range(DECISIONS_MAX):
             opened = await self._open(hold_id, gate)
             await self._require_admitted(opened.row, decider)

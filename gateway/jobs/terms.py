@@ -327,7 +327,7 @@ _RECORDS: Final = (
         " and we have cosigned",
         tables=(
             *("log_slots", "log_months", "log_tiles", "log_losses", "peer_slots"),
-            *("log_minimums", "log_erased_leaves"),
+            *("log_minimums", "log_erased_leaves", "log_restored"),
             *("cosign_lease", "cosigned", "witnessed", "peer_proofs", "forks_found"),
         ),
         kept="for the life of the organisation; hashes of an erased month go with it",
@@ -344,8 +344,11 @@ _RECORDS: Final = (
     ),
     Term(
         name="schema",
-        what="The gate, migrations, tables cut by day, when terms and nights were seen to",
-        tables=("gate", "schema_migrations", "day_tables", "retention_runs", "nightly_jobs"),
+        what="The gate, migrations, restores, tables cut by day, when nights were seen to",
+        tables=(
+            *("gate", "schema_migrations", "day_tables", "restores"),
+            *("retention_runs", "nightly_jobs"),
+        ),
         kept="for the life of the instance",
         ground="nothing personal",
         ender=Ender.OWNER,

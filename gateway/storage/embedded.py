@@ -82,6 +82,21 @@ GRANT CONNECT ON DATABASE {DATABASE} TO {APP_ROLE};
 """
 
 
+def running_dsn(folder: Path, role: str) -> str | None:
+    """Return where a role finds the server that another process runs in this folder, if one does.
+
+    Its `postmaster.pid` counts only if that process works in this cluster.
+    """
+    cluster = folder.absolute() / "cluster"
+    lines = _pid_file(cluster)
+    if len(lines) <= _READY_LINE or lines[_READY_LINE].strip() != "ready":
+        return None
+    with suppress(OSError):
+        if Path(f"/proc/{int(lines[0])}/cwd").samefile(cluster):
+            return f"postgresql:///{DATABASE}?host={lines[_SOCKET_LINE]}&user={role}"
+    return None
+
+
 class EmbeddedPostgres:
     """One PostgreSQL cluster under a folder, started and stopped with its context.
 

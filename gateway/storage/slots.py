@@ -45,7 +45,7 @@ class Loss:
     known_size: int
     known_root: bytes = field(repr=False)
     known_from: str
-    """`released` (this machine's own mark), `tiles`, or the name of a witness."""
+    """`released` (this machine's own mark), `tiles`, `restore`, or the name of a witness."""
     is_prefix: bool
     """Whether what the database holds is the beginning of what was released."""
     copies: Mapping[str, Sequence[int]] = field(default_factory=dict, repr=False)
@@ -133,6 +133,21 @@ async def promise_replication(connection: WriterConnection) -> bool:
     with known_failures():
         await connection.fetchval(_PROMISE)
         return bool(await connection.fetchval(_STANDBYS))
+
+
+_IS_WHERE_RESTORED: Final[LiteralString] = """
+    SELECT EXISTS (SELECT FROM log_restored WHERE slot = $1 AND size = $2 AND size > 1)
+"""
+
+
+async def is_where_restored(connection: Connection, state: SlotState) -> bool:
+    """Tell whether a slot stands where a backup left it that more may have followed.
+
+    One that holds nothing but its `opened` entry is not meant: nobody was given more of it.
+    """
+    with known_failures():
+        found = await connection.fetchval(_IS_WHERE_RESTORED, state.slot, state.size)
+    return bool(found)
 
 
 _FREEZE: Final[LiteralString] = """

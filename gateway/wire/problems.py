@@ -109,6 +109,7 @@ PROBLEM_TYPES: Final = _catalogue(
     ("credential-taken", HTTPStatus.CONFLICT, "The second factor is, or was, somebody's"),
     ("conflict", HTTPStatus.CONFLICT, "The present state does not allow this"),
     ("permit-used", HTTPStatus.CONFLICT, "The permit was used with something else"),
+    ("permit-forgotten", HTTPStatus.CONFLICT, "The permit may have been used; ask anew"),
     ("directory-behind", HTTPStatus.CONFLICT, "One of us has an older directory or allow list"),
     ("no-network-code", HTTPStatus.CONFLICT, "The person has no network code here yet"),
     ("lapsed", HTTPStatus.CONFLICT, "Nobody waits for this any more"),
@@ -140,5 +141,6 @@ PROBLEM_TYPES: Final = _catalogue(
     ("not-cosigned", HTTPStatus.SERVICE_UNAVAILABLE, "No witness has cosigned the records yet"),
     ("witness-lag", HTTPStatus.SERVICE_UNAVAILABLE, "The witnesses are too far behind the records"),
     ("clock-off", HTTPStatus.SERVICE_UNAVAILABLE, "The clock is off"),
+    ("restored-backup", HTTPStatus.SERVICE_UNAVAILABLE, "A backup was restored; not yet"),
     ("unknown-result", HTTPStatus.SERVICE_UNAVAILABLE, "The result is not known"),
 )

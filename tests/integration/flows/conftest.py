@@ -1,14 +1,20 @@
 """A network's keys as its operator made them, for tests of what a gateway believes."""
 
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from certs.network import init_network
+from certs.network import init_network, keys_directory
+from certs.own_keys import PrivateKeySet
 from gateway.demo import cast
+from gateway.storage.embedded import EmbeddedPostgres
+from tests.conftest import Dsns, new_databases
+from tests.integration.backups import Backups
 from tests.integration.core.world import WorldClock
 from tests.integration.flows.trusts import PORTS
+from tests.integration.record_log import NETWORK, ORGANISATION, add_effects
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +38,24 @@ def network(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def clock() -> WorldClock:
     return WorldClock()
+
+
+@pytest.fixture
+def backups(made: Path, tmp_path: Path) -> Backups:
+    keys = PrivateKeySet.load(keys_directory(made, cast.NAGAOKA))
+    return Backups.under(
+        tmp_path,
+        network=NETWORK,
+        organisation=ORGANISATION,
+        key_set=keys.key_set,
+        signer=keys.log,
+    )
+
+
+@pytest.fixture
+async def another(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[Dsns]:
+    """An empty database of ours."""
+    async with new_databases(postgres, migrated_template) as new:
+        dsns = await new()
+        await add_effects(dsns.owner)
+        yield dsns

@@ -1,7 +1,6 @@
 """A month of the record log ends: seven years, no legal hold, two people; the rest is whole."""
 
 import secrets
-import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,18 +13,21 @@ from certs.keystore import KeyStore, MasterKey
 from certs.log_keys import LogSigner
 from gateway.domain.hold import SameApproverError
 from gateway.domain.staff import Role, Staff
-from gateway.errors import NotFoundError
+from gateway.errors import NotFoundError, RefusedError
+from gateway.flows.backup_folder import forget_old_key_stores
 from gateway.flows.erase_months import EraseMonths, month_text
 from gateway.flows.record import Draft, Recorded, RecordWriter
 from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_read import RecordReader, Search
 from gateway.flows.record_types import SearchColumns
+from gateway.flows.restore_backup import Restore
+from gateway.flows.verify_backup import OpenBackup
 from gateway.storage import erasures
 from gateway.storage.database import Database
 from gateway.storage.erasures import ErasureRefusedError
 from gateway.storage.record_ranges import range_of
-from gateway.storage.records import find_entries
 from tests.conftest import Dsns
+from tests.integration.backups import Backups
 from tests.integration.record_log import (
     NETWORK,
     ORGANISATION,
@@ -232,29 +234,47 @@ async def test_the_database_itself_refuses_whatever_the_program_says(scene: Scen
 
 
 async def test_neither_database_nor_its_backup_reads_an_erased_month_but_with_an_older_key_store(
-    scene: Scene, tmp_path: Path
+    scene: Scene, backups: Backups, another: Dsns, tmp_path: Path
 ) -> None:
     """A backup of the database opens only with a key-store copy, which is kept 35 days at most."""
-    wanted = [scene.old[0].entry_id]
-    async with scene.log.database.read() as connection:
-        backup = await find_entries(connection, wanted)
-    shutil.copytree(scene.keys.directory, tmp_path / "copy")
+    wanted, now = [scene.old[0].entry_id], datetime.now(UTC)
+    backup = await backups.make(scene.owner)
+    copy, _ = backups.maker.key_store(scene.keys.directory, now=now)
     async with scene.log.writer() as writer:
         erasing = scene.erasing(writer)
         for person in scene.people[:2]:
             await erasing.approve(OLD, by=person)
         await erasing.turn()
-    today = KeyStore.open(scene.keys.directory, scene.master)
-    copy = KeyStore.open(tmp_path / "copy", scene.master)
+    later = await backups.make(scene.owner)
+    done = await backups.restore(backup, another.owner, scene.keys.directory)
+    restore = Restore(
+        opened=OpenBackup(backups.read(copy), backups.key), is_whole=False, stops=False
+    )
+    restore.key_store(tmp_path / "copy", now=now + timedelta(days=35, seconds=-2))
+    with pytest.raises(RefusedError) as too_old:
+        restore.key_store(tmp_path / "late", now=now + timedelta(days=35))
 
-    def opened(keys: KeyStore) -> object:
-        reader = RecordReader(database=scene.log.database, organisation=ORGANISATION, keys=keys)
-        return reader.open(backup[0]).private
+    async def read(dsn: str, folder: Path) -> list[object]:
+        database = await Database.open(dsn)
+        keys = KeyStore.open(folder, scene.master)
+        reader = RecordReader(database=database, organisation=ORGANISATION, keys=keys)
+        found = [entry.private for entry in await reader.find(wanted)]
+        await database.close()
+        return list(found)
 
-    async with scene.log.database.read() as connection:
-        assert await find_entries(connection, wanted) == []
-    assert opened(today) is None
-    assert opened(copy) == {"note": "x"}
+    database, restored = scene.log.database._dsn, another.app
+    today, before = scene.keys.directory, tmp_path / "copy"
+    assert await read(database, today) == await read(database, before) == []
+    assert await read(restored, today) == [None]
+    assert await read(restored, before) == [{"note": "x"}]  # for 35 days, and no longer
+    assert too_old.value.reason == "key-store-copy-too-old"
+    assert done.erased_months == [month_text(OLD)]
+    assert backups.look_through(backup).faults == backups.look_through(later).faults == []
+    removed = forget_old_key_stores(backups.target, ORGANISATION, now=now + timedelta(days=36))
+    assert removed == [copy.name]
+    assert sorted(path.name for path in backups.target.iterdir()) == sorted(
+        [backup.folder.name, later.folder.name]
+    )
 
 
 async def test_months_go_in_their_order(scene: Scene) -> None:

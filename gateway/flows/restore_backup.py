@@ -1,0 +1,119 @@
+"""A backup put back: into an empty database, or where no key store is; all of it or nothing.
+
+What follows is the gateway's: before it writes a slot it compares (PROTOCOL §5, ADR 15), and what
+it may have answered since the backup it does not answer again (`restores`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from certs.errors import BackupError
+from certs.key_store_copy import lay_down
+from certs.keystore import DESTROYED_SUFFIX, KEY_SUFFIX
+from gateway.domain.backup import BackupTable, is_too_old
+from gateway.errors import RefusedError
+from gateway.flows.backed_up_log import BackedUpLog
+from gateway.flows.backup_folder import Fault
+from gateway.flows.verify_backup import OpenBackup
+from gateway.storage.dump import LOG_ENTRIES, OwnerDatabase
+from gateway.storage.load import RestoreOrder, loading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What was put back, and what an operator has to see to."""
+
+    rows: int
+    faults: list[Fault]
+    """Slots whose entries were damaged when the backup was made: the gateway will freeze them."""
+    erased_months: list[str]
+    """Months that came back though their keys are destroyed: two people agree to them again."""
+    is_stopped: bool
+    """Whether the stop switch was set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """One backup on its way back; `done` is told of every table that is in: its name and rows."""
+
+    opened: OpenBackup
+    is_whole: bool
+    stops: bool
+    done: Callable[[str, int], None] = lambda _name, _rows: None
+
+    async def database(self, owner: OwnerDatabase, *, key_store: Path) -> Restored:
+        """Put a database back; `key_store` is the folder of the instance's keys.
+
+        Raises:
+            BackupError: the backup is not whole, or does not open.
+            SchemaError: it is of another release, or the database is.
+            RefusedError: database-not-empty; no-month-key where the key store is older than the
+                backup: what is recorded under a month's key that is gone nobody reads again.
+            UnavailableError: the database is not there.
+        """
+        content, backup = self.opened.content_of_database, self.opened.backup
+        backup.require_sound()
+        erased = _without_keys(content.tables, key_store)
+        order = RestoreOrder(
+            backup_id=backup.manifest.id,
+            taken_at=backup.taken_at,
+            is_whole=self.is_whole,
+            stops=self.stops,
+        )
+        log = BackedUpLog()
+        async with loading(owner, content.migrations) as into:
+            for table in content.tables:
+                if table.file is not None:
+                    await into.table(table, self.opened.stream(table, log))
+                    self.done(table.name, table.rows)
+            for sequence in content.sequences:
+                await into.sequence(sequence)
+            await into.finish(order)
+        rows = sum(table.rows for table in content.tables)
+        return Restored(
+            rows=rows,
+            faults=log.faults(content.slots),
+            erased_months=erased,
+            is_stopped=self.stops and not self.is_whole,
+        )
+
+    def key_store(self, folder: Path, *, now: datetime) -> int:
+        """Put a copy of the key store back where none is; return how many keys it has.
+
+        Raises:
+            BackupError: the backup is not whole, or does not open.
+            RefusedError: key-store-copy-too-old after 35 days.
+            KeyStoreError: already-a-store.
+        """
+        content, backup = self.opened.content_of_key_store, self.opened.backup
+        if is_too_old(backup.manifest.kind, backup.taken_at, now):
+            raise RefusedError(
+                "a copy of the key store lives 35 days: this one may undo an erasure",
+                reason="key-store-copy-too-old",
+            )
+        backup.require_sound()
+        stored = self.opened.key_store()
+        if stored.keys != content.keys:
+            raise BackupError("row-count", content.file.name)
+        lay_down(stored, folder)
+        return stored.keys
+
+
+def _without_keys(tables: list[BackupTable], key_store: Path) -> list[str]:
+    """Return the months with entries whose keys are destroyed; refuse where a key never was."""
+    erased = []
+    for table in tables:
+        if table.of != LOG_ENTRIES or not table.rows:
+            continue
+        digits = table.name.removeprefix(f"{LOG_ENTRIES}_")
+        month = f"{digits[:4]}-{digits[4:]}"
+        if (key_store / f"month.{month}{DESTROYED_SUFFIX}").exists():
+            erased.append(month)
+        elif not (key_store / f"month.{month}{KEY_SUFFIX}").exists():
+            raise RefusedError(
+                f"the key store has no key of {month}: restore its newest copy first",
+                reason="no-month-key",
+            )
+    return erased
