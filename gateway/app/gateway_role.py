@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from codes.canonical import tokyo_day
@@ -61,7 +60,7 @@ from gateway.jobs.retired_keys import RetiredKeysJob
 from gateway.listeners.network import app as network
 from gateway.listeners.network.services import NetworkServices
 from gateway.settings import Settings
-from gateway.storage import load, provisions, switches
+from gateway.storage import provisions, switches
 from gateway.storage.database import Database
 from gateway.storage.gate import read_gate_version
 from policies.measures import StopSwitch
@@ -116,14 +115,7 @@ async def compose(worker: WorkerContext) -> Gateway:
         context = await stack.enter_async_context(laid_floor(worker, load_gate=read_gate))
         poll = DirectoryPoll(worker, context)
         context.trust.fetch_with(poll.look_soon)
-        async with context.database.read() as connection:
-            forgotten_until = await load.forgotten_until(connection)
-        flows = make_flows(
-            context,
-            rules=read_rules(worker.settings),
-            look_for_directory=poll.look,
-            forgotten_until=forgotten_until,
-        )
+        flows = make_flows(context, rules=read_rules(worker.settings), look_for_directory=poll.look)
         role = _role(worker, context, flows, poll, stack)
         return Gateway(context=context, flows=flows, role=role)
     except BaseException:
@@ -132,16 +124,9 @@ async def compose(worker: WorkerContext) -> Gateway:
 
 
 def make_flows(
-    context: Context,
-    *,
-    rules: ReleaseRules,
-    look_for_directory: LookForDirectory,
-    forgotten_until: datetime | None = None,
+    context: Context, *, rules: ReleaseRules, look_for_directory: LookForDirectory
 ) -> Flows:
-    """Return the use-cases over one floor.
-
-    `forgotten_until` is when a backup was restored last that more may have followed.
-    """
+    """Return the use-cases over one floor."""
 
     async def received(permit_ids: Sequence[str]) -> None:
         today = tokyo_day(context.clock.now())
@@ -161,12 +146,7 @@ def make_flows(
         answering=answering,
         answers=answers,
         provide=Provide(
-            context,
-            answering,
-            answers,
-            outcomes,
-            look_for_directory=look_for_directory,
-            forgotten_until=forgotten_until,
+            context, answering, answers, outcomes, look_for_directory=look_for_directory
         ),
         deliveries=TakeDeliveries(context, receipts, continuations),
         notices=Notices(context),

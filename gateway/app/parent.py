@@ -276,8 +276,10 @@ class Parent:
 
     def _exposition(self) -> bytes:
         taken = last_successes(self._settings.data_dir, (DATABASE, KEY_STORE))
-        for kind, seconds in taken.items():
-            BACKUP_TAKEN.labels(kind=kind).set(seconds)
+        for kind in (DATABASE, KEY_STORE):
+            # Where backups are set up, none yet is as old as can be.
+            if kind in taken or self._settings.backup.public_key is not None:
+                BACKUP_TAKEN.labels(kind=kind).set(taken.get(kind, 0.0))
         return exposition(self._options.metrics_dir)
 
     def _forget(self, pid: int) -> None:

@@ -1,9 +1,9 @@
-"""What a provider no longer knows after an older backup, and does not answer because of it.
+"""What a provider no longer knows after an older backup or a loss, and does not answer for it.
 
-Which permits were used since is forgotten: those of before the restore are refused, and asked for
-anew under another one nobody is answered twice. Which flags and switches were set since is
-forgotten too: nothing goes out until people have set them again and lifted the switch that the
-restore left behind (docs/operations/backup.md).
+Which permits were used since is forgotten: those of before are refused, and whoever asks anew, with
+a new inquiry, is answered once. After a backup, flags and switches set since are forgotten too:
+nothing goes out until people have set them again and lifted the switch that the restore left
+behind (docs/operations/backup.md).
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ from policies.measures import StopSwitch
 
 
 class PermitForgottenError(ConflictError):
-    """It may have been used before a backup was restored, and nobody here would know."""
+    """It may have been used before records were lost, and nobody here would know."""
 
     problem = "permit-forgotten"
 
@@ -29,7 +29,7 @@ class NotLookedThroughError(UnavailableError):
 
 
 def require_remembered(presented: Presented, until: datetime | None) -> None:
-    """Return quietly unless the permit is of before `until`, when a backup was restored.
+    """Return quietly unless the permit is of before `until`, when records were last lost.
 
     Raises:
         PermitForgottenError: it may have been answered before (PROTOCOL §3, *Once*).
@@ -37,7 +37,7 @@ def require_remembered(presented: Presented, until: datetime | None) -> None:
     if until is None:
         return
     if parse_instant(presented.matter.permit.requested_at) < until + CLOCK_LEEWAY:
-        raise PermitForgottenError("permit: of before a restored backup")
+        raise PermitForgottenError("permit: of before records were lost")
 
 
 async def gate_now(view: GateView[StopSwitch]) -> Gate[StopSwitch]:

@@ -102,11 +102,8 @@ class Provide:
         outcomes: Outcomes,
         *,
         look_for_directory: LookForDirectory,
-        forgotten_until: datetime | None = None,
     ) -> None:
-        """`forgotten_until` is when a backup was restored that more may have followed."""
         self._context = context
-        self._forgotten_until = forgotten_until
         self._answering = answering
         self._answers = answers
         self._outcomes = outcomes
@@ -213,17 +210,20 @@ class Provide:
 
     async def _fresh(self, sender: str, fresh: dict[int, Presented]) -> dict[int, _Result]:
         """Decide, record and return what was never asked before."""
+        if not fresh:
+            return {}
         results: dict[int, _Result] = {}
         now = self._context.clock.now()
-        if fresh:
-            self._context.trust.require_fresh(now)
+        self._context.trust.require_fresh(now)
         if any(is_behind(item, self._context.trust) for item in fresh.values()):
             # A receiver with an older directory fetches before it answers (PROTOCOL §1).
             await self._look_for_directory()
+        async with self._context.database.read() as connection:
+            forgotten_until = await provisions.forgotten_until(connection)
         for place, item in tuple(fresh.items()):
             try:
                 self._context.witnesses.require(now)
-                require_remembered(item, self._forgotten_until)
+                require_remembered(item, forgotten_until)
                 require_current(item, self._context.trust, now)
             except SekishoError as error:
                 results[place] = error

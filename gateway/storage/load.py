@@ -17,7 +17,7 @@ import asyncpg
 from certs.errors import BackupError
 from gateway.domain.backup import BackupMigration, BackupSequence, BackupTable
 from gateway.errors import RefusedError
-from gateway.storage.database import Connection, WriterConnection
+from gateway.storage.database import WriterConnection
 from gateway.storage.dump import LOG_ENTRIES, OwnerDatabase, StoredTable, has_rows, stored_tables
 from gateway.storage.migrate import Migration, SchemaError, migrate, shipped_migrations
 
@@ -64,7 +64,6 @@ _STOP: Final[LiteralString] = """
      WHERE NOT EXISTS (SELECT FROM stop_switches WHERE reason = $1 AND lifted_at IS NULL)
 """
 _MOVE_GATE: Final[LiteralString] = "SELECT gate_change()"
-_LAST: Final[LiteralString] = "SELECT max(restored_at) FROM restores WHERE NOT is_whole"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,15 +162,6 @@ async def loading(
         await connection.execute(_DROP_SEEDS)
         yield Loading(connection, tables)
     await migrate(owner.dsn)
-
-
-async def forgotten_until(connection: Connection) -> datetime | None:
-    """Return when a backup was restored last that more may have followed; None if never.
-
-    What was answered before it may be forgotten.
-    """
-    moment: datetime | None = await connection.fetchval(_LAST)
-    return moment
 
 
 def _migrations(applied: Sequence[BackupMigration]) -> list[Migration]:

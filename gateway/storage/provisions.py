@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import ClassVar, Final, LiteralString
 
 import msgspec
@@ -86,6 +86,21 @@ async def find(
         )
         for row in rows
     }
+
+
+_FORGOTTEN: Final[LiteralString] = """
+    SELECT greatest((SELECT max(restored_at) FROM restores WHERE NOT is_whole),
+                    (SELECT max(found_at) FROM log_losses))
+"""
+
+
+async def forgotten_until(connection: Connection) -> datetime | None:
+    """Return when this database was last found, or made, to lack what had been done; None if never.
+
+    A permit that was used before it may look unused.
+    """
+    moment: datetime | None = await connection.fetchval(_FORGOTTEN)
+    return moment
 
 
 # The use of the permit stays: what goes is what a retry would have got again.

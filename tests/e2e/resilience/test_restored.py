@@ -21,7 +21,7 @@ from tests.conftest import Dsns, NewDatabase
 from tests.e2e.adversary.rogue import Permitted, Rogue
 from tests.e2e.resilience.presenting import first_port, present, said, sealed_bytes, serving
 from tests.e2e.resilience.scene import Scene, die
-from tests.integration.backups import Backups, digests
+from tests.integration.backups import Backups, digests, execute
 
 
 def backups_of(settings: Settings, folder: Path) -> Backups:
@@ -81,6 +81,7 @@ async def test_what_was_answered_after_the_backup_is_not_answered_again_and_work
     owner = party.worker.dsn.replace("user=sekisho_app", "user=sekisho_owner")
     known, number = await rogue.permitted(), await rogue.person()
     first = await present(rogue, await rogue.provisions_request(known), port)
+    await scene.all_told()
     backup = await backups.make(owner)
     stored = await digests(owner)
     forgotten = await rogue.permitted(number)
@@ -118,3 +119,31 @@ async def test_what_was_answered_after_the_backup_is_not_answered_again_and_work
     assert provision.slot != said(rogue, first)[1].slot
     assert entries == [[0, 1], [1, 0]]
     assert losses["log_losses"][0] == 1
+
+
+async def test_nothing_is_forgotten_by_the_operators_word_until_a_loss_is_found(
+    scene: Scene, rogue: Rogue, new_database: NewDatabase, tmp_path: Path
+) -> None:
+    party = scene.network.parties[cast.NAGAOKA]
+    backups = backups_of(party.settings, tmp_path)
+    owner = party.worker.dsn.replace("user=sekisho_app", "user=sekisho_owner")
+    asked = [await rogue.ask(), await rogue.ask()]
+    backup, dsns = await backups.make(owner), await new_database()
+    whole, lost = await rogue.permits(asked)
+    await backups.restore(backup, dsns.owner, party.settings.key_store_dir, is_whole=True)
+    for name in ("keys", "released"):
+        shutil.copytree(party.settings.data_dir / name, tmp_path / "data" / name)
+
+    async with city_over(scene, dsns, tmp_path / "data") as city, serving(city) as port:
+        before = await present(rogue, await rogue.provisions_request(whole), port)
+        await execute(
+            dsns.owner,
+            "INSERT INTO log_losses (slot, size, root, known_size, known_root, known_from,"
+            " is_prefix, copies) VALUES (7, 1, '', 2, '', 'released', true, '{}')",
+        )
+        after = await present(rogue, await rogue.provisions_request(lost), port)
+
+    assert said(rogue, before)[1].outcome == "provided"
+    problem = after.results[0].problem
+    assert problem is not None
+    assert problem.type == "permit-forgotten"
