@@ -115,15 +115,22 @@ class Takeover:
     async def _hold(
         self, connection: WriterConnection, warnings: Sequence[str], copies: Copies
     ) -> tuple[SlotState, SlotWriter]:
-        while (state := await take_slot(connection, warnings)) is not None:
+        unproved: dict[int, Loss] = {}
+        while (state := await take_slot(connection, warnings, unwanted=unproved)) is not None:
             known = await self._known(state.slot, state.origin)
             loss = await self._missing(connection, state, known, copies)
             if loss is None:
+                for one in unproved.values():
+                    await _freeze(connection, one)
                 sealer = MonthSealer(self.keys, self.organisation)
                 return state, await slot_writer(
                     connection, warnings, state, sealer=sealer, clock=self.clock
                 )
-            await _freeze(connection, loss)
+            if loss.known_from == RESTORED:
+                # For good only where work goes on elsewhere: a mark may still be brought.
+                unproved[state.slot] = loss
+            else:
+                await _freeze(connection, loss)
             await let_go(connection, state.slot)
         raise NoFreeSlotError("every slot is held or frozen")
 

@@ -3,7 +3,7 @@
 The caller owns the connection. Failures come back typed by what they prove, as in `append`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Final, LiteralString
@@ -71,16 +71,21 @@ _TAKE: Final[LiteralString] = """
 
 
 async def take_slot(
-    connection: WriterConnection, warnings: Sequence[str], *, wanted: Sequence[int] | None = None
+    connection: WriterConnection,
+    warnings: Sequence[str],
+    *,
+    wanted: Sequence[int] | None = None,
+    unwanted: Collection[int] = (),
 ) -> SlotState | None:
     """Hold the first free slot for as long as the connection lives; `None` if there is none.
 
+    Only one that is `wanted`, where that is said, and none that is `unwanted`.
     `warnings` grows with every WARNING on the connection: a barrier that came with one is none.
     """
     with known_failures():
         for row in await connection.fetch(_CANDIDATES):
             slot: int = row["slot"]
-            if wanted is not None and slot not in wanted:
+            if slot in unwanted or (wanted is not None and slot not in wanted):
                 continue
             if await connection.fetchval(_TRY_LOCK, slot):
                 taken = await connection.fetchrow(_TAKE, slot)

@@ -85,28 +85,38 @@ async def test_a_restored_slot_goes_on_only_where_a_mark_shows_that_nothing_foll
     assert [row["reason"] for row in switches] == ["backup-restored"]
 
 
-async def test_a_slot_of_which_nothing_may_be_missing_is_no_way_out(
+async def test_where_no_slot_is_vouched_for_none_is_written_and_none_is_lost_by_trying(
     record_log: RecordLog,
     dsns: Dsns,
     another: Dsns,
     backups: Backups,
     key_store: KeyStore,
 ) -> None:
-    """Every slot was written: without a mark none goes on, until the core lists another one."""
+    """Every slot was written: without marks there has to be another one, or the marks."""
     async with record_log.writer() as first, record_log.writer() as second:
         for writer in (first, second):
             await writer.append([a_draft()], source="a")
     await backups.restore(await backups.make(dsns.owner), another.owner, key_store.directory)
     database = await Database.open(another.app)
-    log = replace(record_log, database=database, marks=ReleasedMarks(backups.target / "no-marks"))
+    with_marks = replace(record_log, database=database)
+    without = replace(with_marks, marks=ReleasedMarks(backups.target / "no-marks"))
+
+    async def frozen() -> int:
+        async with database.read() as connection:
+            count: int = await connection.fetchval("SELECT count(*) FROM log_slots WHERE is_frozen")
+            return count
 
     with pytest.raises(NoFreeSlotError):
-        async with log.writer():
+        async with without.writer():
             pass
-    await log.open(slots=3)
-
-    async with log.writer() as writer:
+    at_first = await frozen()
+    async with with_marks.writer() as writer:
+        assert writer.slot == 0
+    await without.open(slots=3)
+    async with without.writer() as writer:
         assert writer.slot == 2
+
+    assert (at_first, await frozen()) == (0, 2)
     await database.close()
 
 
