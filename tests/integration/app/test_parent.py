@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from gateway.app.control import call_control
 from gateway.errors import UnavailableError
+from gateway.flows.backup_folder import note_success
 from tests.integration.app.instance import CONFIG, Instance, lay_out, running, start, until
 
 SEKISHO = Path(sys.executable).with_name("sekisho")
@@ -92,6 +94,21 @@ async def test_metrics_of_all_workers_are_one_sum(instance: Instance, tmp_path: 
         await get(instance.url("network", f"/slow?folder={tmp_path}"))
 
     assert await requests(instance, "/slow") == before + 20
+
+
+async def test_the_last_backup_shows_as_soon_as_it_is_made(instance: Instance) -> None:
+    async def shown() -> list[str]:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(instance.url("ops", "/metrics")) as response,
+        ):
+            return re.findall(r"backup_taken_timestamp_seconds\{.*", await response.text())
+
+    before = await shown()
+    note_success(instance.folder / "data", "database", datetime(2026, 11, 23, tzinfo=UTC))
+
+    assert before == []  # none is set up, so none is late
+    assert await shown() == ['backup_taken_timestamp_seconds{kind="database"} 1.795392e+09']
 
 
 async def test_a_worker_that_was_killed_is_started_again(instance: Instance) -> None:
