@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, LiteralString, Self, TypeAlias
+from typing import Final, LiteralString, TypeAlias
 
 import asyncpg
 
@@ -73,6 +73,9 @@ _SEQUENCES: Final[LiteralString] = """
 """
 _APPLIED: Final[LiteralString] = "SELECT number, sha256 FROM schema_migrations ORDER BY number"
 _GATE: Final[LiteralString] = "SELECT version FROM gate"
+_EXPORT: Final[LiteralString] = """
+    SELECT format('SET TRANSACTION SNAPSHOT %L', pg_export_snapshot())
+"""
 _NOW: Final[LiteralString] = "SELECT now()"
 LOG_ENTRIES: Final = "log_entries"
 
@@ -87,10 +90,20 @@ class StoredTable:
 
 
 class Snapshot:
-    """One instant of a database."""
+    """One instant of a database.
 
-    def __init__(self, connection: WriterConnection) -> None:
+    One connection keeps the instant and no lock on what is copied. Another looks at each table in
+    a short transaction of its own: whoever drops a day meanwhile waits for one table at most, and
+    nobody waits behind them.
+    """
+
+    def __init__(
+        self, connection: WriterConnection, copying: WriterConnection, *, adopt: str
+    ) -> None:
+        """`adopt` is the statement by which a transaction sees this instant."""
         self._connection = connection
+        self._copying = copying
+        self._adopt = adopt
 
     async def taken_at(self) -> datetime:
         """Return the instant, by the server's clock."""
@@ -120,15 +133,28 @@ class Snapshot:
         return version
 
     async def has_rows(self, table: StoredTable) -> bool:
-        """Tell whether there is anything to copy."""
-        return await has_rows(self._connection, table)
+        """Tell whether there is anything to copy; nothing is left of a day that ended since."""
+        try:
+            async with self._at_this_instant() as connection:
+                return await has_rows(connection, table)
+        except asyncpg.UndefinedTableError:
+            if table.of is None or table.of == LOG_ENTRIES:
+                raise
+            return False
 
     async def copy(self, table: StoredTable, put: Put) -> int:
         """Give every row of a table to `put`, in pieces, and return how many there were."""
         is_log = table.of == LOG_ENTRIES
-        query = await self._connection.fetchval(_QUERY, table.name, table.columns, is_log)
-        tag = await self._connection.copy_from_query(query, output=put, format="binary")
+        async with self._at_this_instant() as connection:
+            query = await connection.fetchval(_QUERY, table.name, table.columns, is_log)
+            tag = await connection.copy_from_query(query, output=put, format="binary")
         return int(tag.rpartition(" ")[2])
+
+    @asynccontextmanager
+    async def _at_this_instant(self) -> AsyncIterator[WriterConnection]:
+        async with self._copying.transaction(isolation="repeatable_read", readonly=True):
+            await self._copying.execute(self._adopt)
+            yield self._copying
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,11 +162,6 @@ class OwnerDatabase:
     """A database as its owner reaches it."""
 
     dsn: str = field(repr=False)
-
-    @classmethod
-    def at(cls, dsn: str) -> Self:
-        """Return the database behind a DSN of its owner."""
-        return cls(dsn=dsn)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[WriterConnection]:
@@ -171,10 +192,12 @@ class OwnerDatabase:
         try:
             async with (
                 self.connection() as connection,
+                self.connection() as copying,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 await check_schema(connection)
-                yield Snapshot(connection)
+                adopt = await connection.fetchval(_EXPORT)
+                yield Snapshot(connection, copying, adopt=adopt)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise UnavailableError(f"database: {type(error).__name__}") from error
 

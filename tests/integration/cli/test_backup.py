@@ -153,12 +153,14 @@ async def test_a_copy_of_the_key_store_goes_its_own_way(operator: Operator, dsns
     old.mkdir(parents=True)
     code, made, _ = await operator.run("create", "--key-store", "--to", to)
     folder = made["folder"]
+    looked = await operator.run("verify", folder, "--private-key", private)
     there = await operator.run("restore", folder, "--private-key", private)
     operator.write(dsns, data="new-machine")
     said = await operator.run("restore", folder, "--private-key", private, "--nothing-lost")
     restored = await operator.run("restore", folder, "--private-key", private)
 
     assert (code, made["keys"], made["removed"]) == (0, 0, [old.name])
+    assert (looked[0], looked[1]["sound"]) == (0, True)
     assert (there[0], "already-a-store" in there[2]) == (ExitCode.FAILED, True)
     assert said[0] == ExitCode.USAGE
     assert (restored[0], restored[1]) == (0, {"restored": KEY_STORE, "keys": 0})

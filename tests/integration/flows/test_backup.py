@@ -21,7 +21,9 @@ from gateway.flows.backup_folder import MANIFEST
 from gateway.flows.record import NoFreeSlotError
 from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_read import RecordReader, Search
+from gateway.storage.copy_rows import CopyRows
 from gateway.storage.database import Database
+from gateway.storage.dump import OwnerDatabase
 from tests.conftest import Dsns
 from tests.integration.backups import Backups, digests, execute
 from tests.integration.record_log import ORGANISATION, Mark, RecordLog, a_draft
@@ -153,6 +155,30 @@ async def test_a_key_store_older_than_the_backup_is_named_before_anything_is_don
 
     assert refused.value.reason == "no-month-key"
     assert await digests(another.owner) == untouched
+
+
+async def test_a_day_that_ends_meanwhile_waits_for_nobody_and_is_left_out(
+    record_log: RecordLog, dsns: Dsns
+) -> None:
+    """Whoever drops a day locks its parent: waiting for a backup, it would stop every answer."""
+    async with OwnerDatabase(dsn=dsns.owner).snapshot() as snapshot:
+        (old, *_) = [table for table in await snapshot.tables() if table.of == "answers"]
+        await snapshot.has_rows(old)
+        await execute(dsns.owner, f"SET lock_timeout = '1s'; DROP TABLE {old.name}")
+        await grown(record_log, 1)
+        is_there = await snapshot.has_rows(old)
+        slots = [table for table in await snapshot.tables() if table.name == "log_slots"]
+        rows: list[bytes] = []
+
+        async def put(content: bytes) -> None:
+            rows.append(content)
+
+        await snapshot.copy(slots[0], put)
+
+    index = slots[0].columns.index("size")
+    sizes = [int.from_bytes(row[index] or b"") for row in CopyRows().feed(b"".join(rows))]
+    assert not is_there
+    assert sizes == [1, 1]  # as they were when the snapshot was taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
