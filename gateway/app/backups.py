@@ -19,7 +19,7 @@ from certs.own_keys import PrivateKeySet, read_own_key_sets, read_root
 from gateway.app.own_folder import own_folder
 from gateway.app.owner_database import owner_database
 from gateway.clock import SystemClock
-from gateway.domain.backup import DATABASE, KEY_STORE, Manifest
+from gateway.domain.backup import DATABASE, KEY_STORE, Manifest, owner_name
 from gateway.errors import ConfigurationError, ConflictError
 from gateway.flows.back_up import BackupMaker
 from gateway.flows.backup_folder import (
@@ -92,12 +92,13 @@ def make_backup(settings: Settings, target: Path, *, of_keys: bool, told: Told) 
         made=told,
     )
     now = SystemClock().now()
+    owner = owner_name(settings.network.name, settings.organisation)
     with _alone(settings.data_dir):
         if target.is_dir():
-            forget_drafts(target, settings.organisation)
+            forget_drafts(target, owner)
         if of_keys:
             folder, manifest = maker.key_store(settings.key_store_dir, now=now)
-            removed = forget_old_key_stores(target, settings.organisation, now=now)
+            removed = forget_old_key_stores(target, owner, now=now)
         else:
             with owner_database(settings) as dsn:
                 folder, manifest = asyncio.run(maker.database(OwnerDatabase(dsn=dsn)))

@@ -117,9 +117,14 @@ class Manifest(_Part, frozen=True, kw_only=True):
         return [*found, *([self.key_store.file] if self.key_store is not None else [])]
 
 
-def backup_name(kind: Kind, organisation: str, taken_at: datetime, backup_id: str) -> str:
+def backup_name(kind: Kind, owner: str, taken_at: datetime, backup_id: str) -> str:
     """Return the name of a backup's folder: what, whose, when (UTC), and the begin of its id."""
-    return f"sekisho-{kind}-{organisation}-{taken_at:%Y%m%dT%H%M%SZ}-{backup_id[:8]}"
+    return f"sekisho-{kind}-{owner}-{taken_at:%Y%m%dT%H%M%SZ}-{backup_id[:8]}"
+
+
+def owner_name(network: str, organisation: str) -> str:
+    """Return whose a backup is, as its name says: two networks may have namesakes."""
+    return f"{network}.{organisation}"
 
 
 def is_too_old(kind: Kind, taken_at: datetime, now: datetime) -> bool:

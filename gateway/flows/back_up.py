@@ -32,6 +32,7 @@ from gateway.domain.backup import (
     Kind,
     Manifest,
     backup_name,
+    owner_name,
 )
 from gateway.flows.backup_folder import MANIFEST, new_file, new_folder, place_of
 from gateway.storage.dump import OwnerDatabase, Snapshot, StoredTable
@@ -143,7 +144,8 @@ class BackupMaker:
 
 def _name(manifest: Manifest) -> str:
     taken_at = parse_instant(manifest.taken_at)
-    return backup_name(manifest.kind, manifest.organisation, taken_at, manifest.id)
+    owner = owner_name(manifest.network, manifest.organisation)
+    return backup_name(manifest.kind, owner, taken_at, manifest.id)
 
 
 async def _content(snapshot: Snapshot, tables: list[BackupTable]) -> DatabaseContent:

@@ -1,6 +1,6 @@
 """A backup as a folder: made beside its name and renamed when it is whole, never overwritten.
 
-    sekisho-database-nagaoka-20261123T020000Z-1f2e3d4c/
+    sekisho-database-NETWORK.nagaoka-20261123T020000Z-1f2e3d4c/
       manifest.json     what it holds, signed by the organisation's log key
       *.sealed          the tables, sealed to the backup key
 
@@ -32,7 +32,7 @@ from gateway.errors import ConflictError
 
 MANIFEST: Final = "manifest.json"
 _NAME: Final = re.compile(
-    r"(?P<draft>\.?)sekisho-(?P<kind>database|key-store)-(?P<organisation>[a-z0-9][a-z0-9-]{0,62})-"
+    r"(?P<draft>\.?)sekisho-(?P<kind>database|key-store)-(?P<owner>[a-z0-9-]+\.[a-z0-9-]+)-"
     r"(?P<taken_at>\d{8}T\d{6}Z)-[0-9a-f]{8}(?:\.new)?",
     re.ASCII,
 )
@@ -162,17 +162,17 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         os.fsync(handle)
 
 
-def forget_drafts(target: Path, organisation: str) -> None:
+def forget_drafts(target: Path, owner: str) -> None:
     """Remove what runs of ours left behind that were killed; only one runs at a time."""
-    for path, match in _ours(target, organisation):
+    for path, match in _ours(target, owner):
         if match["draft"]:
             shutil.rmtree(path)
 
 
-def forget_old_key_stores(target: Path, organisation: str, *, now: datetime) -> list[str]:
+def forget_old_key_stores(target: Path, owner: str, *, now: datetime) -> list[str]:
     """Remove our copies of the key store whose 35 days are over; return their names."""
     removed = []
-    for path, match in _ours(target, organisation):
+    for path, match in _ours(target, owner):
         taken_at = datetime.strptime(match["taken_at"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         if match["kind"] == KEY_STORE and is_too_old(KEY_STORE, taken_at, now):
             shutil.rmtree(path)
@@ -206,8 +206,8 @@ def last_successes(data_dir: Path, kinds: Sequence[Kind]) -> Mapping[Kind, float
 _SIGN: Final = "last-backup-of-"
 
 
-def _ours(target: Path, organisation: str) -> Iterator[tuple[Path, re.Match[str]]]:
+def _ours(target: Path, owner: str) -> Iterator[tuple[Path, re.Match[str]]]:
     for path in sorted(target.iterdir()):
         match = _NAME.fullmatch(path.name)
-        if match is not None and match["organisation"] == organisation and path.is_dir():
+        if match is not None and match["owner"] == owner and path.is_dir():
             yield path, match

@@ -149,8 +149,10 @@ async def test_a_database_goes_to_a_second_place_and_comes_back(
 
 async def test_a_copy_of_the_key_store_goes_its_own_way(operator: Operator, dsns: Dsns) -> None:
     to, private = operator.second_place, operator.folder / "backup.key"
-    old = to / "sekisho-key-store-core-20200101T000000Z-01234567"
+    old = to / f"sekisho-key-store-{cast.NETWORK}.core-20200101T000000Z-01234567"
     old.mkdir(parents=True)
+    namesake = to / old.name.replace(cast.NETWORK, "other-network")
+    namesake.mkdir()
     code, made, _ = await operator.run("create", "--key-store", "--to", to)
     folder = made["folder"]
     looked = await operator.run("verify", folder, "--private-key", private)
@@ -160,6 +162,7 @@ async def test_a_copy_of_the_key_store_goes_its_own_way(operator: Operator, dsns
     restored = await operator.run("restore", folder, "--private-key", private)
 
     assert (code, made["keys"], made["removed"]) == (0, 0, [old.name])
+    assert namesake.exists()
     assert (looked[0], looked[1]["sound"]) == (0, True)
     assert (there[0], "already-a-store" in there[2]) == (ExitCode.FAILED, True)
     assert said[0] == ExitCode.USAGE
@@ -209,7 +212,7 @@ async def test_a_backup_killed_on_its_way_is_none_and_the_next_one_clears_it_awa
     code, made, _ = await operator.run("create", "--to", operator.second_place)
 
     assert (at_once[0], "another backup" in at_once[2]) == (ExitCode.FAILED, True)
-    assert draft.name.startswith(".sekisho-database-core-")
+    assert draft.name.startswith(f".sekisho-database-{cast.NETWORK}.core-")
     assert "staff.sealed" in left
     assert looked[0] == ExitCode.FAILED
     assert looked[1]["faults"][0]["reason"] == "no-manifest"

@@ -16,6 +16,7 @@ from certs.sealed_files import CHUNK_BYTES, TAG_BYTES
 from certs.sealing_keys import SealingPrivateKey
 from codes.canonical import canonical_json, parse_canonical
 from gateway.demo import cast
+from gateway.domain.backup import BackupMigration
 from gateway.errors import RefusedError
 from gateway.flows.backup_folder import MANIFEST
 from gateway.flows.record import NoFreeSlotError
@@ -24,7 +25,10 @@ from gateway.flows.record_read import RecordReader, Search
 from gateway.storage.copy_rows import CopyRows
 from gateway.storage.database import Database
 from gateway.storage.dump import OwnerDatabase
-from tests.conftest import Dsns
+from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
+from gateway.storage.load import loading
+from gateway.storage.migrate import SchemaError, shipped_migrations
+from tests.conftest import Dsns, create_database, drop_database
 from tests.integration.backups import Backups, digests, execute
 from tests.integration.record_log import ORGANISATION, Mark, RecordLog, a_draft
 
@@ -155,6 +159,29 @@ async def test_a_key_store_older_than_the_backup_is_named_before_anything_is_don
 
     assert refused.value.reason == "no-month-key"
     assert await digests(another.owner) == untouched
+
+
+async def test_an_older_schema_is_brought_up_after_its_rows_and_another_releases_refused(
+    postgres: EmbeddedPostgres, another: Dsns
+) -> None:
+    shipped = shipped_migrations()
+    older = [BackupMigration(number=one.number, sha256=one.sha256.hex()) for one in shipped[:-1]]
+    await create_database(postgres, "older", "template1")
+    owner = OwnerDatabase(dsn=postgres.dsn(OWNER_ROLE, "older"))
+
+    async with loading(owner, older), owner.connection() as connection:
+        last = await connection.fetchval("SELECT max(number) FROM schema_migrations")
+    async with owner.snapshot() as snapshot:
+        brought_up = await snapshot.migrations()
+    with pytest.raises(SchemaError, match="restore it with that release"):
+        async with loading(
+            OwnerDatabase(dsn=another.owner), [BackupMigration(number=1, sha256="0" * 64)]
+        ):
+            pass
+    await drop_database(postgres, "older")
+
+    assert last == older[-1].number
+    assert [number for number, _ in brought_up] == [one.number for one in shipped]
 
 
 async def test_a_day_that_ends_meanwhile_waits_for_nobody_and_is_left_out(

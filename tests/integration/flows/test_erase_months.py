@@ -270,7 +270,9 @@ async def test_neither_database_nor_its_backup_reads_an_erased_month_but_with_an
     assert too_old.value.reason == "key-store-copy-too-old"
     assert done.erased_months == [month_text(OLD)]
     assert backups.look_through(backup).faults == backups.look_through(later).faults == []
-    removed = forget_old_key_stores(backups.target, ORGANISATION, now=now + timedelta(days=36))
+    removed = forget_old_key_stores(
+        backups.target, f"{NETWORK}.{ORGANISATION}", now=now + timedelta(days=36)
+    )
     assert removed == [copy.name]
     assert sorted(path.name for path in backups.target.iterdir()) == sorted(
         [backup.folder.name, later.folder.name]

@@ -2,15 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gateway.domain.backup import DATABASE, KEY_STORE, Manifest, backup_name, is_too_old
+from gateway.domain.backup import DATABASE, KEY_STORE, Manifest, backup_name, is_too_old, owner_name
 
 TAKEN = datetime(2026, 11, 23, 2, tzinfo=UTC)
 
 
 def test_a_backup_is_named_by_what_whose_and_when() -> None:
-    name = backup_name(KEY_STORE, "nagaoka-shi", TAKEN, "0123456789abcdef" * 2)
+    name = backup_name(KEY_STORE, owner_name("test", "nagaoka-shi"), TAKEN, "0123456789abcdef" * 2)
 
-    assert name == "sekisho-key-store-nagaoka-shi-20261123T020000Z-01234567"
+    assert name == "sekisho-key-store-test.nagaoka-shi-20261123T020000Z-01234567"
 
 
 def test_only_a_copy_of_the_key_store_grows_too_old() -> None:
