@@ -88,6 +88,8 @@ async def test_what_was_answered_after_the_backup_is_not_answered_again_and_work
     used = await present(rogue, await rogue.provisions_request(forgotten), port)
     dsns = await new_database()
     await backups.restore(backup, dsns.owner, party.settings.key_store_dir)
+    # PostgreSQL has a clock of its own; everybody else here has that of the scene.
+    await execute(dsns.owner, "UPDATE restores SET restored_at = $1", scene.clock.now())
     restored = await digests(dsns.owner)
     for name in ("keys", "released"):
         shutil.copytree(party.settings.data_dir / name, tmp_path / "data" / name)
@@ -138,8 +140,9 @@ async def test_nothing_is_forgotten_by_the_operators_word_until_a_loss_is_found(
         before = await present(rogue, await rogue.provisions_request(whole), port)
         await execute(
             dsns.owner,
-            "INSERT INTO log_losses (slot, size, root, known_size, known_root, known_from,"
-            " is_prefix, copies) VALUES (7, 1, '', 2, '', 'released', true, '{}')",
+            "INSERT INTO log_losses (slot, found_at, size, root, known_size, known_root,"
+            " known_from, is_prefix, copies) VALUES (7, $1, 1, '', 2, '', 'released', true, '{}')",
+            scene.clock.now(),
         )
         after = await present(rogue, await rogue.provisions_request(lost), port)
 
