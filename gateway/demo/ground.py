@@ -25,15 +25,20 @@ async def lay_ground(
     """Make keys, directory, settings and databases of these instances under an empty folder.
 
     `more` are enrolled beside the cast; the gateways `witnessing`, all of which must come to run,
-    witness each other and the core. A cluster is made once and copied: what it holds is the
-    schema and nothing else.
+    witness each other and the core.
     """
     names = (cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS, *(player.name for player in more))
     ports = free_ports(names)
-    network = asyncio.to_thread(_make_network, folder / "network", ports, more, witnessing)
-    _, template = await asyncio.gather(network, _make_template(folder / "template"))
     for instance in instances:
         lay_out(instance, ports, tuning)
+    network = asyncio.to_thread(_make_network, folder / "network", ports, more, witnessing)
+    await asyncio.gather(network, lay_databases(folder, instances))
+
+
+async def lay_databases(folder: Path, instances: Sequence[Instance]) -> None:
+    """Give each of these laid-out instances a cluster of its own that holds the schema."""
+    template = await _make_template(folder / "template")
+    for instance in instances:
         await asyncio.to_thread(_copy, template, instance.cluster)
     await asyncio.to_thread(shutil.rmtree, folder / "template")
 
