@@ -11,7 +11,7 @@ SOFTHSM := .tools/softhsm
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test damage fuzz check check-text check-types check-literals bench coverage reference lock wheel
+.PHONY: help setup demo test damage fuzz soak check check-text check-types check-literals bench coverage reference lock wheel
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ damage: $(STAMP) ## make the set of damaged bundles, each named by both verifier
 
 fuzz: $(STAMP) ## feed every parser a million inputs under coverage guidance (INPUTS=n SEED=n)
 	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) --seed $(or $(SEED),1)
+
+soak: $(STAMP) ## kill processes and break lines under load, and judge every round (MINUTES=n SEED=n)
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
 
 check: $(STAMP) ## lint, types twice, import contracts, SQL, spelling, dead code, dependencies
 	@$(MAKE) --no-print-directory --output-sync -j 2 check-literals check-types check-text
