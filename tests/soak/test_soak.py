@@ -16,6 +16,8 @@ from tests.soak.ground import UNION, Ground, laid
 from tests.soak.report import Report
 from tests.soak.rounds import Shape, Soak
 
+pytestmark = pytest.mark.timeout(300)  # five parties are laid first
+
 SEED = 377  # database and worker of one party, then lost answers and a database
 ROUNDS = 2
 SHORT = Shape(seconds=3.0, faults=2, askers=4, held=1, settle_s=45.0)

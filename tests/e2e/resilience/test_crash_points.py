@@ -137,6 +137,37 @@ async def test_provider_committed_and_did_not_sign(scene: Scene, rogue: Rogue) -
     assert await scene.count(cast.NAGAOKA, permitted.permit_id, "provision") == [1]
 
 
+async def test_provider_committed_and_died_before_it_signed(scene: Scene, rogue: Rogue) -> None:
+    permitted = await rogue.permitted()
+    request, pen = await rogue.provisions_request(permitted), threading.Event()
+    async with scene.another_worker(cast.NAGAOKA) as dying, serving(dying) as port:
+        writer = dying.context.writer
+        slot, run = writer.slot, writer._run
+        assert run is not None
+        writer._notary.thread.submit(pen.wait)
+        presented = asyncio.create_task(present_raw(rogue, request, port))
+
+        async def is_committed() -> bool:
+            return await scene.count(cast.NAGAOKA, permitted.permit_id, "provision") == [1]
+
+        try:
+            await until(is_committed)
+            is_silent = not presented.done()
+            run._tenancy.connection.terminate()
+            async with scene.another_worker(cast.NAGAOKA) as heir, serving(heir) as its_port:
+                heirs_slot = heir.context.writer.slot
+                again = await present(rogue, request, its_port)
+        finally:
+            pen.set()
+        await asyncio.wait([presented])
+
+    assert is_silent
+    assert heirs_slot == slot
+    _, public = said(rogue, again)
+    assert (public.slot, public.permit_id) == (slot, permitted.permit_id)
+    assert await scene.count(cast.NAGAOKA, permitted.permit_id, "provision") == [1]
+
+
 async def test_provider_answered_and_its_answer_was_lost(scene: Scene) -> None:
     async with road(scene.network, scene.union.context, to=cast.NAGAOKA) as way:
         way.next(PROVISIONS, Fate.LOSE_ANSWER)

@@ -16,6 +16,7 @@ from gateway.app.gateway_role import Gateway
 from gateway.cli.output import ExitCode
 from gateway.demo import cast
 from gateway.domain.inquiry import InquiryState
+from gateway.flows.notices import Notices
 from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.receipts import FETCHED, Receipts
 from gateway.flows.reconcile_network import Reconcile, Reconciled
@@ -24,6 +25,7 @@ from gateway.records.entry import parse_entry
 from gateway.storage import nightly, records
 from gateway.storage.embedded import SUPERUSER, EmbeddedPostgres
 from tests.conftest import NewDatabase
+from tests.e2e.adversary.rogue import Rogue
 from tests.e2e.parties import Network
 from tests.e2e.people import People
 from tests.e2e.resilience.road import Fate, road
@@ -235,6 +237,21 @@ async def test_an_outcome_changed_at_the_core_is_named(since: Since) -> None:
 
     assert await since.found(since.scene.union) == [(CORE, "outcome-differs")]
     assert await since.found(since.scene.city) == [(CORE, "outcome-differs")]
+
+
+async def test_a_permit_that_was_never_presented_is_settled_by_its_notice(
+    since: Since, rogue: Rogue
+) -> None:
+    scene = since.scene
+    permit_id = (await rogue.permitted()).permit_id
+    before = await since.found(scene.city)
+    await scene.tell_notices()
+    await Notices(later(scene.city.context, days=1)).turn()
+
+    assert before == [(NAGAOKA, "notice-missing")]
+    assert await scene.count(NAGAOKA, permit_id, "notified", "provision") == [1, 0]
+    assert await since.found(scene.city) == []
+    assert await since.found(scene.union) == []
 
 
 async def test_a_provider_that_denies_its_provision_is_named(since: Since) -> None:
