@@ -6,11 +6,14 @@ between leaves a row by which the next turn goes on.
 """
 
 import asyncio
+from datetime import datetime
 from typing import Final
 
+import msgspec
 import structlog
 
 from certs.keystore import KeyStore
+from codes.canonical import TOKYO, instant
 from gateway import metrics
 from gateway.domain.hold import SameApproverError
 from gateway.domain.staff import Staff
@@ -147,17 +150,10 @@ class EraseMonths:
             members={},
             private={
                 "month": month_text(month),
+                "ended": instant(_end_of(month)),
                 "key_id": key_id,
                 "ground": GROUND,
-                "ranges": [
-                    {
-                        "slot": one.slot,
-                        "first": one.first,
-                        "end": one.end,
-                        "checkpoint": {"origin": one.origin, "size": one.size, "root": one.root},
-                    }
-                    for one in ranges
-                ],
+                "ranges": [msgspec.structs.asdict(one) for one in ranges],
             },
             effects=(MonthErased(month=month, entry_id=entry_id),),
         )
@@ -198,6 +194,11 @@ class EraseMonths:
 def month_text(month: int) -> str:
     """Return a month as people and the key store write it: `2019-05`."""
     return f"{month // 100:04d}-{month % 100:02d}"
+
+
+def _end_of(month: int) -> datetime:
+    year, number = divmod(month, 100)
+    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=TOKYO)
 
 
 def key_id_of(month: int) -> str:

@@ -65,12 +65,21 @@ class ExportNotes:
                 visit.cancel()
 
     async def of_slot(
-        self, slot: int, *, begins: datetime, ends: datetime, covered: int, size: int
+        self,
+        slot: int,
+        *,
+        begins: datetime,
+        ends: datetime,
+        covered: int,
+        size: int,
+        minimum: int = 0,
     ) -> list[str]:
         """Return a slot's cosigned notes around a period, each of another tree or time.
 
         `covered` is how many entries there were when the period ended, `size` how many there
-        are in the tree that the export begins with: none is of a larger one.
+        are in the tree that the export begins with: none is of a larger one. Below `minimum`
+        everything is erased: none is of a smaller one, and the first that held all that is gone
+        is here.
         """
         trust = self._context.trust
         async with self._context.database.read() as connection:
@@ -82,14 +91,14 @@ class ExportNotes:
                 ends=ends,
                 covered=covered,
                 size=size,
+                minimum=minimum,
                 lines_max=LINES_MAX,
             )
         together = _together(found)
         notes: list[str] = []
         for start in range(0, len(together), SIGNED_AT_ONCE):
             part = together[start : start + SIGNED_AT_ONCE]
-            sizes = [size for size, _ in part]
-            signed = await self._context.writer.checkpoints_at(slot, sizes)
+            signed = await self._context.writer.checkpoints_at(slot, [size for size, _ in part])
             notes += [
                 cosigned_note(trust.network, note, lines.values())
                 for note, (_, lines) in zip(signed, part, strict=True)

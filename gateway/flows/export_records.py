@@ -12,6 +12,7 @@ from typing import Final
 from codes.canonical import instant
 from gateway.errors import InvalidBodyError
 from gateway.flows.context import Context
+from gateway.flows.export_erasures import ExportErasures, ToldErasure
 from gateway.flows.export_notes import ExportNotes
 from gateway.flows.record_types import Draft, Recorded, SearchColumns, SlotFrozenError
 from gateway.records.bundle import (
@@ -21,6 +22,7 @@ from gateway.records.bundle import (
     slot_name,
     write_head,
 )
+from gateway.records.erased import ERASURES, write_erasures
 from gateway.records.note import parse_note
 from gateway.records.policy import policy_text
 from gateway.records.tiles import node_source, tiles_for
@@ -57,6 +59,7 @@ class ExportRecords:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._notes = ExportNotes(context)
+        self._erasures = ExportErasures(context)
 
     async def begin(self, *, begins: datetime | None, ends: datetime | None, by: str) -> Period:
         """Record that somebody takes these records; `by` is an account or the control socket.
@@ -88,13 +91,16 @@ class ExportRecords:
     async def files(self, period: Period) -> AsyncIterator[tuple[str, bytes]]:
         """Yield the bundle's files as pieces, name and bytes; pieces of a file follow each other.
 
-        Private parts stay closed: they hold network codes, which are in no export (DESIGN §1).
+        Private parts stay closed: they hold network codes, which are in no export (DESIGN §1). The
+        one exception is the entry that tells of an erased month: it is why a slot begins late.
         """
         trust = self._context.trust
         await self._notes.have_cosigned(period.ends)
         slots = range(trust.directory.organisation(trust.organisation).slots)
-        found = [await self._range(slot, period) for slot in slots]
+        told, minimums = await self._erasures.newest(), await self._erasures.minimums()
+        found = [await self._range(slot, period, told, minimums.get(slot, 0)) for slot in slots]
         ranges = [part for part in found if part is not None]
+        begins_erased = any(0 < part.first == minimums.get(part.slot) for part in ranges)
         async with self._context.database.read() as connection:
             notes = await record_ranges.peer_notes(
                 connection, begins=period.begins, ends=period.ends, limit=PEER_NOTES_MAX
@@ -109,11 +115,17 @@ class ExportRecords:
             peer_notes=notes,
         ):
             yield name, content
+        if told is not None and begins_erased:
+            sizes = [part.size for part in ranges if part.slot == told.stored.slot]
+            proofs = [await self._erasures.proof(told, size) for size in sizes]
+            yield ERASURES, write_erasures(proofs)
         for part in ranges:
             async for piece in self._slot_files(part):
                 yield piece
 
-    async def _range(self, slot: int, period: Period) -> _Range | None:
+    async def _range(
+        self, slot: int, period: Period, told: ToldErasure | None, minimum: int
+    ) -> _Range | None:
         # The checkpoint first: what is committed later is not in this export.
         try:
             note = await self._context.writer.checkpoint(slot)
@@ -126,8 +138,16 @@ class ExportRecords:
                 connection, slot, size, begins=period.begins, ends=period.ends
             )
         cosigned = await self._notes.of_slot(
-            slot, begins=period.begins, ends=period.ends, covered=found.covered, size=size
+            slot,
+            begins=period.begins,
+            ends=period.ends,
+            covered=found.covered,
+            size=size,
+            minimum=minimum,
         )
+        if told is not None and slot in told.ranges and found.first == minimum:
+            # The root that the erasure names, so that it can be held against this tree.
+            cosigned += await self._context.writer.checkpoints_at(slot, [told.ranges[slot].size])
         return _Range(
             slot=slot, first=found.first, end=found.end, size=size, notes=[*cosigned, note]
         )
@@ -137,8 +157,11 @@ class ExportRecords:
         yield f"{name}.json", await self._description(part)
         trust = self._context.trust
         yield f"{name}.policy", policy_text(trust.directory, trust.organisation, part.slot).encode()
+        # A slot of which all is erased has both files, and nothing in them.
+        yield f"{name}.leaves", b""
         async for chunk in self._chunks(part):
             yield f"{name}.leaves", b"".join(entry.leaf_hash for entry in chunk)
+        yield f"{name}.entries", b""
         async for chunk in self._chunks(part):
             yield f"{name}.entries", frame_entries(entry.leaf for entry in chunk)
 

@@ -231,7 +231,7 @@ def write_head(
 
 def read_manifest(files: Files) -> Manifest:
     """Return what the bundle says it is, or raise bad-bundle."""
-    manifest = _decode(files, MANIFEST, _MANIFEST)
+    manifest = decode_file(files, MANIFEST, _MANIFEST)
     try:
         begins, ends = parse_instant(manifest.begins), parse_instant(manifest.ends)
     except CodesError:
@@ -243,25 +243,28 @@ def read_manifest(files: Files) -> Manifest:
 
 def read_peer_notes(files: Files) -> tuple[str, ...]:
     """Return the checkpoints of others in the bundle, or raise bad-bundle."""
-    return _decode(files, PEER_NOTES, _PEERS).notes
+    return decode_file(files, PEER_NOTES, _PEERS).notes
 
 
 def read_slot(files: Files, slot: int) -> SlotExport:
     """Return one slot's export as it lies in the bundle, or raise bad-bundle.
 
-    A file of entries that was cut in the middle gives the whole entries before the cut.
+    A file of entries that was cut in the middle gives the whole entries before the cut. A slot
+    of which all is erased has none, and begins where it ends.
     """
     name = slot_name(slot)
-    described = _decode(files, f"{name}.json", _SLOT)
+    described = decode_file(files, f"{name}.json", _SLOT)
     leaves = _file(files, f"{name}.leaves")
-    if described.slot != slot or len(leaves) % HASH_BYTES or not leaves:
+    entries = tuple(_read_entries(_file(files, f"{name}.entries")))
+    is_erased = described.first > 0 and not entries
+    if described.slot != slot or len(leaves) % HASH_BYTES or not (leaves or is_erased):
         raise RecordsError("bad-bundle", name)
     starts = range(0, len(leaves), HASH_BYTES)
     return SlotExport(
         slot=slot,
         first=described.first,
         left=_hashes(described.left),
-        entries=tuple(_read_entries(_file(files, f"{name}.entries"))),
+        entries=entries,
         leaves=tuple(leaves[start : start + HASH_BYTES] for start in starts),
         notes=tuple(
             ProvedNote(note=each.note, proof=_hashes(each.proof)) for each in described.notes
@@ -350,7 +353,8 @@ def _file(files: Files, name: str) -> bytes:
     return raw
 
 
-def _decode(files: Files, name: str, decoder: msgspec.json.Decoder[_Read]) -> _Read:
+def decode_file(files: Files, name: str, decoder: msgspec.json.Decoder[_Read]) -> _Read:
+    """Return what a JSON file of a bundle says, or raise bad-bundle."""
     raw = _file(files, name)
     if len(raw) > JSON_BYTES_MAX:
         raise RecordsError("bad-bundle", name)

@@ -66,28 +66,17 @@ def check_entries(
     return EntryFindings(times=tuple(times), faults=())
 
 
-def check_period(
-    export: SlotExport,
-    times: Sequence[datetime],
-    notes: Sequence[SignedNote],
-    *,
-    period: tuple[datetime, datetime],
+def check_end(
+    export: SlotExport, times: Sequence[datetime], notes: Sequence[SignedNote], *, ends: datetime
 ) -> list[Fault]:
-    """Return faults where entries of the period may lie outside the exported range."""
-    begins, ends = period
-    faults = []
-    if export.first and times and times[0] >= begins:
-        detail = "no entry from before the period"
-        faults.append(
-            Fault(slot=export.slot, index=export.first, reason="begins-late", detail=detail)
-        )
+    """Return a fault where entries of a period may be missing behind the exported range."""
     largest = max((note.checkpoint.size for note in notes), default=0)
     # After a bad entry nobody knows where the period ends; that fault is named already.
     is_whole = len(times) == len(export.leaves)
-    if is_whole and largest > export.end and times[-1] < ends:
+    if is_whole and largest > export.end and (not times or times[-1] < ends):
         detail = f"the log signed {largest} entries"
-        faults.append(Fault(slot=export.slot, index=export.end, reason="truncated", detail=detail))
-    return faults
+        return [Fault(slot=export.slot, index=export.end, reason="truncated", detail=detail)]
+    return []
 
 
 def _made_at(raw: bytes, index: int, slot: int, trust: LogTrust) -> datetime:

@@ -8,7 +8,6 @@ never recorded, nor about the truth of what was.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from codes.canonical import parse_instant
@@ -20,12 +19,19 @@ from gateway.records.bundle import (
     read_peer_notes,
     read_slot,
 )
+from gateway.records.erased import (
+    Erasure,
+    check_beginning,
+    proved_erasures,
+    read_erasures,
+)
 from gateway.records.errors import RecordsError
 from gateway.records.findings import Fault
 from gateway.records.slot_content import (
     CosignedBounds,
+    EntryFindings,
+    check_end,
     check_entries,
-    check_period,
 )
 from gateway.records.slot_notes import SignedNote, read_foreign, read_notes
 from gateway.records.slot_private import PeerNotes, check_private, peer_notes_by_hash
@@ -93,8 +99,8 @@ def verify_bundle(
     raises: it is reported with the first bad index.
 
     Raises:
-        RecordsError: bad-bundle without a readable manifest and peers' notes, other-log if it is
-            somebody else's, bad-period.
+        RecordsError: bad-bundle without a readable manifest, peers' notes and erasures, other-log
+            if it is somebody else's, bad-period.
     """
     manifest = read_manifest(files)
     if (manifest.network, manifest.organisation) != (trust.network, trust.organisation):
@@ -102,42 +108,54 @@ def verify_bundle(
     first, last = begins or manifest.begins, ends or manifest.ends
     period = _period(first, last)
     peer_notes = peer_notes_by_hash(read_peer_notes(files))
-    reports: list[SlotReport] = []
-    faults: list[Fault] = []
-    entries = 0
+    proofs = read_erasures(files)
+    judged: list[_Judged | Fault] = []
     for slot in range(trust.slots):
         if slot not in manifest.slots:
-            faults.append(Fault(slot=slot, index=None, reason="missing-slot"))
+            judged.append(Fault(slot=slot, index=None, reason="missing-slot"))
             continue
         try:
             export = read_slot(files, slot)
         except RecordsError as error:
-            faults.append(Fault(slot=slot, index=None, reason=error.reason, detail=error.detail))
+            judged.append(Fault(slot=slot, index=None, reason=error.reason, detail=error.detail))
             continue
-        report = verify_slot(
-            export, trust=trust, period=period, foreign_notes=foreign_notes, peer_notes=peer_notes
-        )
-        reports.append(report)
-        faults += report.faults
-        entries += len(export.entries)
+        judged.append(_judge(export, trust, period, foreign_notes, peer_notes))
+    readable = [one for one in judged if isinstance(one, _Judged)]
+    # An erasure may be told in another slot than those it is about: all are judged before it.
+    agreeing = {one.export.slot: one.tree.agreeing for one in readable}
+    erasures = proved_erasures(proofs, agreeing, trust)
+    found = [
+        one if isinstance(one, Fault) else _reported(one, trust, period, erasures) for one in judged
+    ]
     return Report(
         organisation=trust.organisation,
         begins=first,
         ends=last,
-        entries=entries,
-        slots=tuple(reports),
-        faults=tuple(faults),
+        entries=sum(len(one.export.entries) for one in readable),
+        slots=tuple(one for one in found if isinstance(one, SlotReport)),
+        faults=tuple(
+            fault for one in found for fault in ([one] if isinstance(one, Fault) else one.faults)
+        ),
     )
 
 
-def verify_slot(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """One slot's export held against its checkpoints, but for why it begins where it does."""
+
+    export: SlotExport
+    tree: TreeFindings
+    content: EntryFindings
+    faults: tuple[Fault, ...]
+
+
+def _judge(
     export: SlotExport,
-    *,
     trust: LogTrust,
     period: Period,
-    foreign_notes: Sequence[str] = (),
-    peer_notes: PeerNotes = MappingProxyType({}),
-) -> SlotReport:
+    foreign_notes: Sequence[str],
+    peer_notes: PeerNotes,
+) -> _Judged:
     """Return what one slot's export proves, and its faults, each with its first bad index.
 
     `foreign_notes` are checkpoints of this log that others hold, `peer_notes` those of others'
@@ -152,11 +170,27 @@ def verify_slot(
     )
     faults += content.faults
     faults += check_private(export, trust, peer_notes)
-    faults += check_period(export, content.times, _signed(notes, foreign, period), period=period)
+    faults += check_end(export, content.times, _signed(notes, foreign, period), ends=period[1])
+    return _Judged(export=export, tree=tree, content=content, faults=tuple(faults))
+
+
+def _reported(
+    judged: _Judged, trust: LogTrust, period: Period, erasures: Sequence[Erasure]
+) -> SlotReport:
+    export, tree, times = judged.export, judged.tree, judged.content.times
+    beginning = check_beginning(
+        export,
+        times,
+        begins=period[0],
+        agreeing=tree.agreeing,
+        erasures=erasures,
+        cosigners_min=trust.cosigners_min,
+    )
+    faults = (*judged.faults, *beginning.faults)
     cosigned = _cosigned(tree.agreeing, trust.cosigners_min)
-    covered = sum(1 for time in content.times if time < period[1]) + export.first
+    covered = sum(1 for time in times if time < period[1]) + export.first
     marks = [*cosigned, *((note.checkpoint.size, note.time) for note in tree.foreign)]
-    is_proved = not faults and _covers(marks, size=covered, ends=period[1])
+    is_covered = _covers(marks, size=covered, ends=period[1])
     size, time = max(cosigned, default=(None, None))
     return SlotReport(
         slot=export.slot,
@@ -164,8 +198,8 @@ def verify_slot(
         end=export.end,
         cosigned_size=size,
         cosigned_at=time,
-        complete="proved" if is_proved else "unproved",
-        faults=tuple(faults),
+        complete="proved" if is_covered and beginning.is_shown and not faults else "unproved",
+        faults=faults,
     )
 
 

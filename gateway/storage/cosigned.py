@@ -160,7 +160,8 @@ async def newest_cosignatures(
 
 
 # What is wanted around a period: the last before it, the last of each stretch in it, and the
-# first after it that holds all of it. A note bears one line of a witness, so each row is numbered
+# first after it that holds all of it; where all before the range is erased, also the first that
+# held that. A note bears one line of a witness, so each row is numbered
 # among those of its witness and size.
 _AROUND: Final[LiteralString] = """
     WITH chosen AS (
@@ -179,10 +180,15 @@ _AROUND: Final[LiteralString] = """
           WHERE slot = $1 AND witness = ANY ($2::text[]) AND cosigned_at >= $4 AND size >= $5
             AND size <= $7
           ORDER BY witness, cosigned_at)
+        UNION
+        (SELECT DISTINCT ON (witness) * FROM cosignatures
+          WHERE slot = $1 AND witness = ANY ($2::text[]) AND $8 > 0 AND size >= $8
+            AND size <= $7
+          ORDER BY witness, cosigned_at)
     )
     SELECT slot, witness, size, cosigned_at, key_id, signature
       FROM chosen
-     WHERE size <= $7
+     WHERE size BETWEEN $8 AND $7
      ORDER BY size, cosigned_at, witness
 """
 _STRETCHES: Final[LiteralString] = """
@@ -202,6 +208,7 @@ async def cosignatures_around(
     ends: datetime,
     covered: int,
     size: int,
+    minimum: int = 0,
     lines_max: int,
 ) -> list[Cosignature]:
     """Return the cosignatures that bound what was recorded in a period, by size and time.
@@ -209,12 +216,14 @@ async def cosignatures_around(
     The last before it, the last of every minute in it, the first after it whose tree holds
     `covered` entries, each by each witness. Where that would be more than `lines_max` of the
     period itself, the minutes are taken together, by two, four and so on. None is of a tree
-    larger than `size`.
+    larger than `size`, nor of one smaller than `minimum`: of that much of the slot everything is
+    erased, so that such a root is proved by nothing. The first that held that much is among them.
     """
     seconds = STRETCH_S
     while lines_max < await connection.fetchval(_STRETCHES, slot, witnesses, begins, ends, seconds):
         seconds *= 2
-    rows = await fetch(connection, _AROUND, slot, witnesses, begins, ends, covered, seconds, size)
+    around = (begins, ends, covered, seconds, size, minimum)
+    rows = await fetch(connection, _AROUND, slot, witnesses, *around)
     return [_cosignature(row) for row in rows]
 
 

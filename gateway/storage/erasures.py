@@ -32,7 +32,10 @@ _REASONS: Final[Mapping[str, str]] = {
 
 
 class ErasedRange(msgspec.Struct, frozen=True, kw_only=True):
-    """What went of one slot: entries from `first` to before `end`, of a log of this size."""
+    """What went of one slot: entries from `first` to before `end`, of a log of this size.
+
+    Nothing below `end` is kept; the two are equal where the month had no entry in the slot.
+    """
 
     slot: int
     origin: str
@@ -184,6 +187,21 @@ _MINIMUMS: Final[LiteralString] = "SELECT slot, minimum, month FROM log_minimums
 async def minimums(connection: Connection) -> dict[int, int]:
     """Return by slot the first index that is kept; slots that kept everything are left out."""
     return {row["slot"]: row["minimum"] for row in await connection.fetch(_MINIMUMS)}
+
+
+_NEWEST: Final[LiteralString] = """
+    SELECT e.entry_id, e.ranges FROM erasures AS e
+     WHERE e.state = 'erased' ORDER BY e.month DESC LIMIT 1
+"""
+
+
+async def newest(connection: Connection) -> tuple[str, Mapping[int, ErasedRange]] | None:
+    """Return the entry that tells of the last erased month, and by slot what it says."""
+    row = await connection.fetchrow(_NEWEST)
+    if row is None:
+        return None
+    ranges = msgspec.json.decode(row["ranges"], type=list[ErasedRange])
+    return row["entry_id"], {one.slot: one for one in ranges}
 
 
 _ERASED_THROUGH: Final[LiteralString] = "SELECT max(month) FROM erasures WHERE state <> 'proposed'"

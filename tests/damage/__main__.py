@@ -2,7 +2,7 @@
 
 Each case is a folder: README (what was done, what must be said), `bundle/`, `root.json`, and the
 notes that a peer holds. The last line is {"cases", "named", "good_passed"}; the exit code is 0 if
-every case was named by both and the good bundle passed both.
+every case was named by both and the good bundles (one of them with an erased month) passed both.
 """
 
 import json
@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from gateway.cli.bundles import opened_bundle
-from tests.damage import cases, signed_cases  # noqa: F401  # they declare themselves
+from tests.damage import cases, erasure_cases, signed_cases  # noqa: F401  # they declare themselves
 from tests.damage import good as goods
+from tests.damage.aged import Aged
 from tests.damage.judges import UNREADABLE, Verdict, by_the_program, said_by_one_file
 from tests.damage.kept import Case, all_cases
 from tests.tools.tree import ROOT
@@ -25,8 +26,14 @@ def main() -> int:
     """Make the set in the folder that is named, else in a new one."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(mkdtemp(prefix="sekisho-damage-"))
     good = goods.make()
-    untouched = Case(name="good", what="nothing", files=good.files(), reason="none")
-    verdicts = _judged(target, untouched, good)
+    untouched = {"good": good.files(), "good-erased-month": Aged(good=good).files()}
+    verdicts = [
+        verdict
+        for name, files in untouched.items()
+        for verdict in _judged(
+            target, Case(name=name, what="nothing", files=files, reason="none"), good
+        )
+    ]
     good_passed = all(not verdict.faults and verdict.complete for verdict in verdicts)
     count = named = 0
     for case in all_cases(good):

@@ -22,6 +22,8 @@ from tests.unit.records import made
 
 ORGANISATION, PEER = "nagaoka", "union"
 STARTS = datetime(2026, 11, 30, 14, 50, tzinfo=UTC)
+LONG_AGO = datetime(2019, 5, 31, 14, 40, tzinfo=UTC)
+"""When the network was made: its keys were renewed since."""
 BEGINS, ENDS = STARTS + timedelta(minutes=10), STARTS + timedelta(minutes=20)
 FIRST, END, SIZE = 9, 21, 30
 COSIGNED = (5, 12, 15, 30)
@@ -122,7 +124,7 @@ class Good:
 
 def make() -> Good:
     """Return a good bundle under new keys."""
-    network = networks.a_network()
+    network = networks.an_aged_network(LONG_AGO)
     peer = made.MadeLog(
         organisation=PEER, signer=network.keys(PEER).log, begins=STARTS + timedelta(minutes=5)
     )

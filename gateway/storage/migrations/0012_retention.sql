@@ -210,11 +210,16 @@ BEGIN
                'slot', r.slot, 'origin', r.origin, 'first', r.first_index, 'end', r.ends,
                'size', r.size, 'root', encode(r.root, 'hex')) ORDER BY r.slot)
       INTO v_ranges
-      FROM (SELECT m.slot, s.origin, m.first_index, s.size, s.root,
-                   coalesce((SELECT min(n.first_index) FROM log_months AS n
-                              WHERE n.slot = m.slot AND n.month > m.month), s.size) AS ends
-              FROM log_months AS m JOIN log_slots AS s USING (slot)
-             WHERE m.month = p_month) AS r;
+      -- Slots without entries of this month too, if all they had is gone: each erasure tells of
+      -- the whole log, so that the newest one is ground enough when older ones are erased.
+      FROM (SELECT s.slot, s.origin, s.size, s.root, k.ends,
+                   coalesce(m.first_index, k.ends) AS first_index
+              FROM log_slots AS s
+             CROSS JOIN LATERAL (
+                   SELECT coalesce(min(n.first_index), s.size) AS ends FROM log_months AS n
+                    WHERE n.slot = s.slot AND n.month > p_month) AS k
+              LEFT JOIN log_months AS m ON m.slot = s.slot AND m.month = p_month
+             WHERE k.ends > 0) AS r;
     INSERT INTO log_minimums (slot, minimum, month)
     SELECT r.slot, r."end", p_month
       FROM jsonb_to_recordset(v_ranges) AS r (slot smallint, "end" bigint)

@@ -41,7 +41,7 @@ from tests.integration.record_log import (
 OLD, NEXT = 201805, 201806
 PERSON = b"\1" * 32
 FIRST_DAY = datetime(2018, 5, 10, tzinfo=UTC)
-_ADD_MONTH = """
+ADD_MONTH = """
     SELECT partition_add('log_entries', 'log_entries_' || $1::integer, format('month = %s', $1),
                          format('FOR VALUES IN (%s)', $1))
 """
@@ -106,7 +106,7 @@ async def scene(database: Database, dsns: Dsns, log_signer: LogSigner, tmp_path:
     await add_effects(dsns.owner)
     owner = await asyncpg.connect(dsns.owner)
     for month in (OLD, NEXT):
-        await owner.execute(_ADD_MONTH, month)
+        await owner.execute(ADD_MONTH, month)
     await owner.close()
     await log.open()
     async with log.writer() as writer:

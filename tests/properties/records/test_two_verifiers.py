@@ -1,12 +1,15 @@
 """The program and the one-file verifier were written apart, and say the same about any damage."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.records.erased import ERASURES
 from tests.damage import good as goods
+from tests.damage.aged import Aged
 from tests.damage.edits import FILES, KINDS, Edit, edited
 from tests.damage.judges import by_one_file, by_the_program
 
@@ -22,6 +25,7 @@ edits = st.lists(
     min_size=1,
     max_size=3,
 )
+FILE = st.sampled_from((ERASURES, "slots/0.json", "slots/1.json"))
 
 
 @cache
@@ -33,10 +37,25 @@ def root() -> Path:
     return the_good().network.path / "root" / "root.json"
 
 
+@cache
+def the_aged() -> Aged:
+    return Aged(good=the_good())
+
+
 @given(edits)
 @settings(max_examples=100, derandomize=True)  # `make fuzz` draws anew
 def test_both_verifiers_say_the_same(made: list[Edit]) -> None:
     files = edited(the_good().files(), made)
+
+    by_program, by_file = by_the_program(files, root()), by_one_file(files, root())
+
+    assert by_program.agrees(by_file), (by_program, by_file)
+
+
+@given(st.lists(st.builds(replace, edits.map(lambda made: made[0]), file=FILE), max_size=2))
+@settings(max_examples=50, derandomize=True)
+def test_both_verifiers_say_the_same_of_an_erased_month(made: list[Edit]) -> None:
+    files = edited(the_aged().files(), made)
 
     by_program, by_file = by_the_program(files, root()), by_one_file(files, root())
 

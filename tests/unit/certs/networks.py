@@ -4,7 +4,7 @@ import atexit
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,9 @@ from certs.network import init_network, keys_directory
 from certs.network_spec import NetworkSpec, OrganisationSpec
 from certs.organisations import Body, BodyClass
 from certs.own_keys import PrivateKeySet, load_directory_key, read_root
+from certs.publish import DirectoryChanges, publish_directory
 from certs.roots import Root
+from certs.rotation import renew_directory_key, renew_key_set
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -87,6 +89,18 @@ def a_network(now: datetime = NOW) -> Network:
     return Network(
         path=path, directory=init_network(a_spec(), path, allow_list=ALLOW_LIST, now=now)
     )
+
+
+@cache
+def an_aged_network(begun: datetime, now: datetime = NOW) -> Network:
+    """Return a network made long ago whose directory and key sets were renewed since; read only."""
+    network = a_network(begun).copy(Path(mkdtemp(prefix="sekisho-test-network-")) / "aged")
+    atexit.register(shutil.rmtree, network.path.parent, ignore_errors=True)
+    renew_directory_key(network.path, now=now)
+    names = ("core", "nagaoka", "union", "residents")
+    renewed = [renew_key_set(keys_directory(network.path, name).parent, now=now) for name in names]
+    changes = DirectoryChanges(key_sets=tuple(renewed))
+    return replace(network, directory=publish_directory(network.path, changes=changes, now=now))
 
 
 def _nagaoka_bodies() -> tuple[Body, ...]:

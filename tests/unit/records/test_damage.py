@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from gateway.records import standalone_verifier
-from tests.damage import cases, signed_cases  # noqa: F401  # they declare themselves
+from tests.damage import cases, erasure_cases, signed_cases  # noqa: F401  # they declare themselves
 from tests.damage import good as goods
+from tests.damage.aged import Aged
 from tests.damage.judges import Verdict, by_one_file, by_the_program
 from tests.damage.kept import NAMES, Case, all_cases
 
@@ -33,6 +34,13 @@ def root() -> Path:
 
 def test_the_good_bundle_passes_both() -> None:
     files = the_good().files()
+
+    assert by_the_program(files, root()) == Verdict((), complete=True)
+    assert by_one_file(files, root()) == Verdict((), complete=True)
+
+
+def test_an_erased_month_is_ground_for_beginning_late_and_for_an_empty_slot() -> None:
+    files = Aged(good=the_good()).files()
 
     assert by_the_program(files, root()) == Verdict((), complete=True)
     assert by_one_file(files, root()) == Verdict((), complete=True)

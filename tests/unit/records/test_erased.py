@@ -1,0 +1,34 @@
+"""The file of erasures: what cannot be read is refused, and most bundles have none."""
+
+import json
+from functools import cache
+
+import pytest
+
+from gateway.records.erased import ERASURES, read_erasures, write_erasures
+from gateway.records.errors import RecordsError
+from tests.damage import good as goods
+from tests.damage.aged import Aged
+
+
+@cache
+def the_aged() -> Aged:
+    return Aged(good=goods.make())
+
+
+def test_what_was_written_is_read() -> None:
+    proof = the_aged().proof()
+
+    assert read_erasures({ERASURES: write_erasures([proof])}) == (proof,)
+    assert read_erasures({}) == ()
+
+
+@pytest.mark.parametrize(
+    ("member", "value"), [("entry", "+"), ("path", "AAAA"), ("index", -1), ("more", 1)]
+)
+def test_what_is_no_proof_is_refused(member: str, value: object) -> None:
+    said = json.loads(write_erasures([the_aged().proof()]))
+    said["erasures"][0][member] = value
+
+    with pytest.raises(RecordsError, match="bad-bundle"):
+        read_erasures({ERASURES: json.dumps(said).encode()})
