@@ -7,11 +7,21 @@ from gateway.flows.cosigned_notes import cosigned_note
 from gateway.flows.trust import CORE
 from gateway.records.errors import RecordsError
 from gateway.records.note import log_origin, origin_hash_of
-from gateway.records.tiles import parse_tile_path
+from gateway.records.tiles import TILE_WIDTH, TileId, parse_tile_path
 from gateway.records.tree import HASH_BYTES
 from gateway.storage.checkpoints import holds_statement
 from gateway.storage.cosigned import newest_cosignatures
+from gateway.storage.erasures import minimums
 from gateway.storage.tiles import read_tiles
+
+
+class TileErasedError(NotFoundError):
+    """What the tile tells of is erased; `minimum_index` says what is kept: from there on."""
+
+    problem = "tile-erased"
+
+    def __init__(self, minimum: int) -> None:
+        super().__init__("tile: erased", members={"minimum_index": minimum})
 
 
 class Checkpoints:
@@ -44,6 +54,7 @@ class Checkpoints:
 
         Raises:
             NotFoundError: no such slot or tile, or nothing of the slot in the sender's hand.
+            TileErasedError: it lies below the slot's minimum index (tlog-tiles, Pruning).
         """
         slot = self._slot(origin_hash)
         if not await self._may_see(slot, sender):
@@ -58,8 +69,17 @@ class Checkpoints:
             found = await read_tiles(connection, slot, [wanted])
         tile = found.get((wanted.level, wanted.number))
         if tile is None:
+            minimum = await self.minimum(origin_hash)
+            if _first_index(wanted) < minimum:
+                raise TileErasedError(minimum)
             raise NotFoundError("tile: not of this log")
         return tile.hashes[: wanted.width * HASH_BYTES]
+
+    async def minimum(self, origin_hash: str) -> int:
+        """Return the first index of a slot that is kept; 0 while nothing of it is erased."""
+        slot = self._slot(origin_hash)
+        async with self._context.database.read() as connection:
+            return (await minimums(connection)).get(slot, 0)
 
     def _slot(self, origin_hash: str) -> int:
         trust = self._context.trust
@@ -84,3 +104,7 @@ class Checkpoints:
             return frozenset(trust.directory.organisation(trust.organisation).witnesses)
         except CertsError:
             return frozenset()
+
+
+def _first_index(tile: TileId) -> int:
+    return int(tile.number * TILE_WIDTH ** (tile.level + 1))

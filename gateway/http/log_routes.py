@@ -23,6 +23,8 @@ IMMUTABLE: Final = "private, max-age=31536000, immutable"
 TLOG_SIZE: Final = "text/x.tlog.size"
 CONFLICT: Final = "conflict"
 ADD_CHECKPOINT: Final = "/add-checkpoint"
+MINIMUM_INDEX: Final = "Sekisho-Minimum-Index"
+"""The first index that is kept: the specification leaves open how a log tells of it."""
 
 
 class WitnessServices(Protocol):
@@ -66,13 +68,15 @@ async def add_checkpoint(call: WitnessCall, body: bytes) -> web.Response:
 async def checkpoint(call: LogCall) -> web.Response:
     """Give the newest cosigned checkpoint of one slot, to whoever has something of it in hand.
 
-    Of the caller's own slots it is the one that was cosigned here last.
+    Of the caller's own slots it is the one that was cosigned here last. Of ours the header
+    `Sekisho-Minimum-Index` says from which index on entries are kept (tlog-tiles, Pruning).
     """
     origin, caller = call.path("origin"), call.caller.organisation
     try:
         note = await call.services.witnessing.newest(caller, origin)
     except NotFoundError:
         note = await call.services.checkpoints.note(origin, caller)
+        return _note(note, minimum=await call.services.checkpoints.minimum(origin))
     return _note(note)
 
 
@@ -83,12 +87,19 @@ async def witnessed_checkpoint(call: WitnessCall) -> web.Response:
     )
 
 
-def _note(note: str) -> web.Response:
-    return web.Response(text=note, content_type=TEXT, headers={"Cache-Control": "no-cache"})
+def _note(note: str, *, minimum: int | None = None) -> web.Response:
+    headers = {"Cache-Control": "no-cache"}
+    if minimum is not None:
+        headers[MINIMUM_INDEX] = str(minimum)
+    return web.Response(text=note, content_type=TEXT, headers=headers)
 
 
 async def tile(call: LogCall) -> web.Response:
-    """Give a hash tile of one slot, full or as wide as asked; it never changes (tlog-tiles)."""
+    """Give a hash tile of one slot, full or as wide as asked; it never changes (tlog-tiles).
+
+    One of erased entries alone is gone: 410, with the slot's `minimum_index`. Any tile above it,
+    and so every later proof, is given for ever.
+    """
     raw = await call.services.checkpoints.tile(
         call.path("origin"), f"tile/{call.path('tile')}", call.caller.organisation
     )
@@ -132,6 +143,7 @@ LOG_ROUTES: Final = (
         permission=MEMBER,
         summary="Get a checkpoint of a slot",
         gives=TEXT,
+        answer_headers=(MINIMUM_INDEX,),
         problems=("not-found",),
     ),
     Route(
@@ -141,6 +153,6 @@ LOG_ROUTES: Final = (
         permission=MEMBER,
         summary="Get a hash tile of a slot",
         gives=OCTETS,
-        problems=("not-found",),
+        problems=("not-found", "tile-erased"),
     ),
 )

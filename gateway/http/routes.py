@@ -65,6 +65,7 @@ class Route:
     response: type | None = None
     query: type | None = None
     headers: tuple[str, ...] = ()
+    answer_headers: tuple[str, ...] = ()
     statuses: tuple[int, ...] = (HTTPStatus.OK,)
     problems: tuple[str, ...] = ()
     takes: str = JSON
@@ -107,6 +108,7 @@ class Route:
             gives=self.gives,
             query=self.query,
             headers=self.headers,
+            answer_headers=self.answer_headers,
             statuses=self.statuses,
             problems=self.problems,
         )

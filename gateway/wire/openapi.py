@@ -38,6 +38,7 @@ class Operation:
     gives: str
     query: type | None
     headers: tuple[str, ...]
+    answer_headers: tuple[str, ...]
     statuses: tuple[int, ...]
     problems: tuple[str, ...]
 
@@ -157,7 +158,11 @@ def _responses(row: Operation, schemas: Mapping[type, Mapping[str, object]]) -> 
             schema = {} if row.response is bytes else schemas[row.response]
             content[row.gives] = {"schema": schema}
         phrase = HTTPStatus(status).phrase
-        responses[str(int(status))] = {"description": phrase, "content": content}
+        answer: dict[str, object] = {"description": phrase, "content": content}
+        if row.answer_headers:
+            text = {"schema": {"type": "string"}}
+            answer["headers"] = dict.fromkeys(row.answer_headers, text)
+        responses[str(int(status))] = answer
     by_status: dict[int, list[str]] = {}
     for slug in row.all_problems():
         by_status.setdefault(PROBLEM_TYPES[slug].status, []).append(slug)

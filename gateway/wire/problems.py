@@ -94,6 +94,7 @@ PROBLEM_TYPES: Final = _catalogue(
     ("refused", HTTPStatus.FORBIDDEN, "A rule refuses this"),
     ("withheld", HTTPStatus.FORBIDDEN, "The answer is kept back"),
     ("not-found", HTTPStatus.NOT_FOUND, "There is no such thing"),
+    ("tile-erased", HTTPStatus.GONE, "What the tile tells of is erased"),
     ("unknown-body", HTTPStatus.NOT_FOUND, "No organisation has this body"),
     ("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The method is not taken here"),
     ("same-approver", HTTPStatus.FORBIDDEN, "One person is not both pairs of eyes"),

@@ -3,8 +3,10 @@
 import hashlib
 from datetime import datetime, timedelta
 
+import aiohttp
 import pytest
 
+from certs.tls import network_client_context
 from gateway.demo import cast
 from gateway.errors import SekishoError
 from gateway.flows import checkpoints
@@ -14,6 +16,7 @@ from gateway.flows.forks import Forks
 from gateway.flows.peer_slots import DAY, PeerSlots
 from gateway.flows.record_read import RecordReader, Search
 from gateway.flows.record_types import Draft
+from gateway.http.log_routes import MINIMUM_INDEX
 from gateway.records.note import log_origin, parse_note, verify_checkpoint
 from gateway.records.tiles import Tile, node_source
 from gateway.records.tree import root
@@ -79,6 +82,19 @@ async def test_tiles_lead_to_the_root_of_the_checkpoint(city: Context, core: Con
     assert root(size, node) == note.checkpoint.root
     # A narrower one of what has grown since is still given, and the same.
     assert await given(core, CITY, slot, "tile/0/000.p/3") == tiles[0, 0].hashes[:96]
+
+
+async def test_a_checkpoint_comes_with_the_minimum_index_of_its_slot(
+    city: Context, core: Context
+) -> None:
+    origin = hashlib.sha256(log_origin(cast.NETWORK, CITY, own_slot(city)).encode()).hexdigest()
+    tls = network_client_context(
+        core.trust.keys.network_certificate, core.trust.directory.certificates(CITY)
+    )
+    url = f"{core.trust.directory.organisation(CITY).url}/{origin}/checkpoint"
+
+    async with aiohttp.ClientSession() as session, session.get(url, ssl=tls) as response:
+        assert (response.status, response.headers[MINIMUM_INDEX]) == (200, "0")
 
 
 async def test_the_checkpoint_that_is_shown_is_the_cosigned_one(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import asyncpg
@@ -11,6 +12,8 @@ import pytest
 from certs.keystore import KeyStore, MasterKey
 from gateway.demo import cast
 from gateway.domain.staff import Role
+from gateway.errors import NotFoundError
+from gateway.flows.checkpoints import Checkpoints, TileErasedError
 from gateway.flows.context import Context
 from gateway.flows.erase_months import EraseMonths
 from gateway.flows.export_records import ExportRecords, Period
@@ -21,10 +24,11 @@ from gateway.flows.record_start import open_streams
 from gateway.flows.trust import Trust
 from gateway.flows.vault import Vault
 from gateway.flows.witness_state import WitnessState
+from gateway.http.problems import problem_type
 from gateway.outbound.peers import Peers, Route
 from gateway.records.bundle import read_slot
 from gateway.records.erased import ERASURES
-from gateway.records.note import cosign, parse_note, witness_name
+from gateway.records.note import cosign, log_origin, origin_hash_of, parse_note, witness_name
 from gateway.storage.cosigned import Cosignature, keep_cosignature
 from gateway.storage.database import Database
 from policies.measures import StopSwitch
@@ -139,6 +143,26 @@ async def context(
 
 async def no_gate() -> tuple[int, list[StopSwitch]]:
     return 0, []
+
+
+async def test_the_log_says_from_which_index_on_it_is_kept(context: Context) -> None:
+    checkpoints = Checkpoints(context)
+    log, idle = (origin_hash_of(log_origin("testnet", NAGAOKA, slot)) for slot in (0, 1))
+    size = parse_note(await checkpoints.note(log, CORE)).checkpoint.size
+
+    with pytest.raises(TileErasedError) as gone:
+        await checkpoints.tile(log, "tile/0/000", CORE)
+    with pytest.raises(NotFoundError) as never:
+        await checkpoints.tile(log, "tile/0/002", CORE)
+
+    assert gone.value.members == {"minimum_index": 301}
+    assert problem_type(type(gone.value)).status == HTTPStatus.GONE
+    assert never.value.problem == "not-found"
+    assert (await checkpoints.minimum(log), await checkpoints.minimum(idle)) == (301, 1)
+    # What later proofs need is still given: the root of what is gone, and all that goes on.
+    upper = await checkpoints.tile(log, "tile/1/000.p/1", CORE)
+    right = await checkpoints.tile(log, f"tile/0/001.p/{size - 256}", CORE)
+    assert (len(upper), len(right)) == (32, 32 * (size - 256))
 
 
 async def export(context: Context, period: Period) -> dict[str, bytes]:
