@@ -242,6 +242,11 @@ class Settings(Section, frozen=True, kw_only=True):
         return self.data_dir / "released"
 
     @property
+    def archives_dir(self) -> Path:
+        """Return where the sealed monthly archives of operation records are kept."""
+        return self.data_dir / "archives"
+
+    @property
     def database_dir(self) -> Path:
         """Return where the embedded PostgreSQL keeps its data."""
         return self.data_dir / "postgresql"

@@ -17,6 +17,7 @@ from gateway.errors import ConfigurationError
 from gateway.flows import peer_slots
 from gateway.flows.answering import Answering
 from gateway.flows.answers import Answers
+from gateway.flows.archive_operations import ArchiveOperations
 from gateway.flows.check_provisions import CheckProvisions
 from gateway.flows.checkpoints import Checkpoints
 from gateway.flows.context import Context
@@ -90,6 +91,7 @@ class Flows:
     reconcile: Reconcile
     checker: CheckProvisions
     erase_months: EraseMonths
+    operations: ArchiveOperations
     events: SecurityEvents
     forks: Forks
 
@@ -115,7 +117,12 @@ async def compose(worker: WorkerContext) -> Gateway:
         context = await stack.enter_async_context(laid_floor(worker, load_gate=read_gate))
         poll = DirectoryPoll(worker, context)
         context.trust.fetch_with(poll.look_soon)
-        flows = make_flows(context, rules=read_rules(worker.settings), look_for_directory=poll.look)
+        flows = make_flows(
+            context,
+            rules=read_rules(worker.settings),
+            archives=worker.settings.archives_dir,
+            look_for_directory=poll.look,
+        )
         role = _role(worker, context, flows, poll, stack)
         return Gateway(context=context, flows=flows, role=role)
     except BaseException:
@@ -124,7 +131,11 @@ async def compose(worker: WorkerContext) -> Gateway:
 
 
 def make_flows(
-    context: Context, *, rules: ReleaseRules, look_for_directory: LookForDirectory
+    context: Context,
+    *,
+    rules: ReleaseRules,
+    archives: Path,
+    look_for_directory: LookForDirectory,
 ) -> Flows:
     """Return the use-cases over one floor."""
 
@@ -155,8 +166,12 @@ def make_flows(
         reconcile=Reconcile(context, receipts, outcomes),
         checker=CheckProvisions(context, rules),
         erase_months=EraseMonths(
-            database=context.database, writer=context.writer, keys=context.vault.keys
+            database=context.database,
+            writer=context.writer,
+            keys=context.vault.keys,
+            archives=archives,
         ),
+        operations=ArchiveOperations(context, archives),
         events=SecurityEvents(context, listener="network"),
         forks=Forks(context.database, context.clock, context.writer),
     )
@@ -195,6 +210,7 @@ def _role(
         reconcile=flows.reconcile,
         checker=flows.checker,
         erase_months=flows.erase_months,
+        operations=flows.operations,
     )
     retention = retention_job(context, _ends(context, flows) | dict(backoffice.ends), of_core=False)
 
@@ -270,6 +286,7 @@ def _ends(context: Context, flows: Flows) -> dict[str, End]:
         "holds-open": flows.release.end_lapsed,
         "outbox": _outbox(context, flows).sweep,
         "records": flows.erase_months.turn,
+        "operation-records": flows.operations.turn,
     }
 
 

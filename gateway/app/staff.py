@@ -12,6 +12,7 @@ from certs.own_keys import CertificateFiles
 from certs.tls import staff_server_context
 from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerContext
 from gateway.errors import ConfigurationError, InvalidRequestError
+from gateway.flows.archive_operations import ArchiveOperations
 from gateway.flows.check_provisions import CheckProvisions
 from gateway.flows.context import Context
 from gateway.flows.erase_months import EraseMonths
@@ -22,6 +23,7 @@ from gateway.flows.reconcile_network import Reconcile
 from gateway.flows.release import Release
 from gateway.flows.review_flags import ReviewFlags
 from gateway.flows.review_holds import ReviewHolds
+from gateway.flows.review_operations import ReviewOperations
 from gateway.flows.review_records import ReviewRecords
 from gateway.flows.sign_in_staff import PasswordDoor, SignInStaff
 from gateway.flows.staff_accounts import StaffAccounts
@@ -54,6 +56,7 @@ def make_staff(
     reconcile: Reconcile,
     checker: CheckProvisions,
     erase_months: EraseMonths,
+    operations: ArchiveOperations,
 ) -> StaffZone:
     """Return the staff zone over the flows of one worker.
 
@@ -78,6 +81,7 @@ def make_staff(
         reconcile=reconcile,
         checker=checker,
         erase_months=erase_months,
+        operations=ReviewOperations(context, operations),
     )
     return StaffZone(
         services=services,

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from gateway.app.control import call_control
 from gateway.cli.bundles import opened_bundle, reading, trust_of
+from gateway.cli.operations import app as operations_app
 from gateway.cli.output import ExitCode, errors, out, print_fields, print_json, print_rows
 from gateway.cli.reconcile import reconcile_exports, reconcile_online
 from gateway.cli.staff_options import NEAR, Json, Reach, path_id
@@ -64,6 +65,7 @@ class Known:
 NOTHING: Final = Known()
 
 app = App(name="records", help="The record log: search, show, export, verify, reconcile, check.")
+app.command(operations_app)
 
 
 @app.command

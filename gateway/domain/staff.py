@@ -41,6 +41,7 @@ class StaffPermission(StrEnum):
     RECORDS_OPEN = "records:open"
     RECORDS_EXPORT = "records:export"
     RECORDS_RECONCILE = "records:reconcile"
+    OPERATIONS_READ = "operations:read"
     ERASURES_READ = "erasures:read"
     ERASURES_DECIDE = "erasures:decide"
     LEGAL_HOLDS_WRITE = "legal-holds:write"
@@ -82,6 +83,7 @@ ROLE_PERMISSIONS: Final[Mapping[Role, frozenset[StaffPermission]]] = MappingProx
                 _P.RECORDS_SEARCH_PERSON,
                 _P.RECORDS_OPEN,
                 _P.RECORDS_EXPORT,
+                _P.OPERATIONS_READ,
                 *_ERASURES,
             }
         ),
@@ -108,6 +110,7 @@ ROLE_PERMISSIONS: Final[Mapping[Role, frozenset[StaffPermission]]] = MappingProx
                 _P.RECORDS_OPEN,
                 _P.RECORDS_EXPORT,
                 _P.RECORDS_RECONCILE,
+                _P.OPERATIONS_READ,
                 *_ERASURES,
             }
         ),

@@ -7,6 +7,7 @@ between leaves a row by which the next turn goes on.
 
 import asyncio
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from gateway import metrics
 from gateway.domain.hold import SameApproverError
 from gateway.domain.staff import Staff
 from gateway.errors import ConflictError, InvalidBodyError, NotFoundError
+from gateway.flows.operation_files import remove_archives
 from gateway.flows.record import RecordWriter
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns, new_id
 from gateway.flows.sign_in_staff import SOURCE
@@ -48,8 +50,11 @@ log = structlog.get_logger()
 class EraseMonths:
     """The end of the record log's months, for people and for the retention job."""
 
-    def __init__(self, *, database: Database, writer: RecordWriter, keys: KeyStore) -> None:
+    def __init__(
+        self, *, database: Database, writer: RecordWriter, keys: KeyStore, archives: Path
+    ) -> None:
         self._database = database
+        self._archives = archives
         self._writer = writer
         self._keys = keys
 
@@ -143,6 +148,7 @@ class EraseMonths:
             ranges = await erasures.erase(connection, month)
         key_id = key_id_of(month)
         await asyncio.to_thread(self._keys.destroy, key_id)
+        await asyncio.to_thread(remove_archives, self._archives, month_text(month))
         entry_id = new_id()
         draft = Draft(
             entry_id=entry_id,

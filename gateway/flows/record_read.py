@@ -35,6 +35,7 @@ class Search:
     since: datetime | None = None
     until: datetime | None = None
     kinds: Sequence[str] | None = None
+    is_of_no_exchange: bool = False
     outcome: str | None = None
     counterparty: str | None = None
     procedure: str | None = None
@@ -104,6 +105,7 @@ class RecordReader:
             until=search.until,
             months=months,
             kinds=search.kinds,
+            is_of_no_exchange=search.is_of_no_exchange,
             outcome=search.outcome,
             counterparty=search.counterparty,
             procedure=search.procedure,

@@ -322,6 +322,23 @@ _RECORDS: Final = (
         ),
     ),
     Term(
+        name="operation-records",
+        what="Archives of operation records: how many rows, the digest of the sealed file",
+        tables=("operation_archives",),
+        kept="three months searched at once; then a signed archive a month, erased with it",
+        ground="SYM-07: operation logs, seven years",
+        ender=Ender.FLOW,
+        every=HOUR,
+        rows=(
+            Rows(
+                table="log_months",
+                since="operations_leave_at(month)",
+                where="to_regclass('log_entries_' || month) IS NOT NULL AND NOT EXISTS ("
+                "SELECT FROM operation_archives AS a WHERE a.month = log_months.month)",
+            ),
+        ),
+    ),
+    Term(
         name="log-skeleton",
         what="What later proofs need: slots, months, tiles' roots, losses, forks, how far witnesses"
         " and we have cosigned",

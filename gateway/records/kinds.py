@@ -290,6 +290,7 @@ KINDS: Final = MappingProxyType[str, type[Public]](
         "result-acknowledged": Public,
         "result-lapsed": Public,
         "records-read": Public,
+        "operations-archived": Public,
         "reconciled": Public,
         "provisions-checked": Public,
         "security-events": Public,

@@ -58,6 +58,7 @@ class Wanted:
     until: datetime | None = None
     months: Sequence[int] | None = None
     kinds: Sequence[str] | None = None
+    is_of_no_exchange: bool = False
     outcome: str | None = None
     counterparty: str | None = None
     procedure: str | None = None
@@ -98,7 +99,7 @@ _BY_ID: Final[LiteralString] = """
 
 async def find_entries(connection: Connection, entry_ids: Sequence[str]) -> list[StoredEntry]:
     """Return the entries with these ids, by slot and index; unknown ids are left out."""
-    return [_entry(row) for row in await fetch(connection, _BY_ID, entry_ids)]
+    return [stored_entry(row) for row in await fetch(connection, _BY_ID, entry_ids)]
 
 
 _BY_PERMIT: Final[LiteralString] = """
@@ -113,7 +114,7 @@ _BY_PERMIT: Final[LiteralString] = """
 async def find_by_permit(connection: Connection, permit_ids: Sequence[str]) -> list[StoredEntry]:
     """Return the entries about these permits, oldest first."""
     rows = await fetch(connection, _BY_PERMIT, permit_ids, PAGE_ENTRIES_MAX)
-    return [_entry(row) for row in rows]
+    return [stored_entry(row) for row in rows]
 
 
 # By the time, because leaf hashes have no index: what is looked for so is seldom, and its days few.
@@ -137,7 +138,7 @@ async def find_by_leaf(
     rows = await fetch(
         connection, _BY_LEAF, kind, list(leaves), since, until, months_between(since, until)
     )
-    return {row["leaf_hash"]: _entry(row) for row in rows}
+    return {row["leaf_hash"]: stored_entry(row) for row in rows}
 
 
 def months_between(since: datetime, until: datetime) -> list[int]:
@@ -148,6 +149,13 @@ def months_between(since: datetime, until: datetime) -> list[int]:
     return [month for month in months if first <= month <= last]
 
 
+# As the index log_entries_operations has it, word for word: else it is not used.
+OF_NO_EXCHANGE: Final[LiteralString] = """
+       AND kind NOT IN ('inquiry', 'permit', 'refusal', 'provision', 'delivery', 'receipt',
+                        'outcome', 'notified', 'lapsed', 'delivery-stopped', 'correction',
+                        'directory-changed', 'opened', 'inquiry-withdrawn', 'inquiry-lapsed',
+                        'result-acknowledged', 'result-lapsed')
+"""
 _SEARCH: Final[LiteralString] = """
     SELECT entry_id, slot, index, month, time, kind, leaf, leaf_hash, private
       FROM log_entries
@@ -177,7 +185,7 @@ async def search_entries(
     connection: Connection, wanted: Wanted, *, after: Position | None = None, limit: int = 100
 ) -> list[StoredEntry]:
     """Return a page of entries, newest first, from behind `after` on; it never counts."""
-    query = _SEARCH
+    query = _SEARCH + OF_NO_EXCHANGE if wanted.is_of_no_exchange else _SEARCH
     arguments: list[object] = []
     for name, clause in _CLAUSES.items():
         value = getattr(wanted, name)
@@ -190,7 +198,7 @@ async def search_entries(
         arguments += [after.time, after.slot, after.index]
     query += " ORDER BY time DESC, slot DESC, index DESC LIMIT $" + _NUMBERS[len(arguments)]
     arguments.append(min(limit, PAGE_ENTRIES_MAX))
-    return [_entry(row) for row in await fetch(connection, query, *arguments)]
+    return [stored_entry(row) for row in await fetch(connection, query, *arguments)]
 
 
 _CHUNK: Final[LiteralString] = """
@@ -208,7 +216,7 @@ async def export_slot(
     for start in range(first, size, EXPORT_CHUNK):
         until = min(start + EXPORT_CHUNK, size)
         for row in await fetch(connection, _CHUNK, slot, start, until):
-            yield _entry(row)
+            yield stored_entry(row)
 
 
 _MONTHS: Final[LiteralString] = """
@@ -237,7 +245,8 @@ async def read_peer_checkpoints(
     return {row["hash"]: row["note"] for row in rows}
 
 
-def _entry(row: Record) -> StoredEntry:
+def stored_entry(row: Record) -> StoredEntry:
+    """Return the entry of a row that has its nine columns."""
     return StoredEntry(
         entry_id=row["entry_id"].hex,
         slot=row["slot"],

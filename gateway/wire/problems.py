@@ -128,6 +128,7 @@ PROBLEM_TYPES: Final = _catalogue(
     ("bad-configuration", HTTPStatus.INTERNAL_SERVER_ERROR, "Something is set up wrongly here"),
     ("wrong-schema", HTTPStatus.INTERNAL_SERVER_ERROR, "The database is of another release"),
     ("record-damaged", HTTPStatus.INTERNAL_SERVER_ERROR, "The entry is not what was recorded"),
+    ("archive-damaged", HTTPStatus.INTERNAL_SERVER_ERROR, "The archive is not what was made"),
     ("unstorable", HTTPStatus.INTERNAL_SERVER_ERROR, "Something cannot be stored here"),
     ("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Not available just now"),
     ("replica-unreadable", HTTPStatus.SERVICE_UNAVAILABLE, "What is stored cannot be read"),

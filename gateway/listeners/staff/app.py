@@ -15,6 +15,7 @@ from gateway.listeners.staff import (
     erasures,
     flags,
     holds,
+    operations,
     reconciliations,
     records,
     switches,
@@ -29,6 +30,7 @@ ROUTES: Final = (
     *flags.ROUTES,
     *switches.ROUTES,
     *records.ROUTES,
+    *operations.ROUTES,
     *reconciliations.ROUTES,
     *erasures.ROUTES,
 )

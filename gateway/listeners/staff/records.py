@@ -29,11 +29,11 @@ async def search_records(call: StaffCall, body: RecordsSearch) -> Records:
     Searching for a person takes `records:search-person` as well.
     """
     found = await call.services.records.search(
-        _search(body), reader=call.caller.staff, after=_position(body.after), limit=body.limit
+        _search(body), reader=call.caller.staff, after=position_after(body.after), limit=body.limit
     )
     return Records(
         records=[_record(entry) for entry in found],
-        next=_cursor(found[-1]) if len(found) == body.limit else None,
+        next=cursor_after(found[-1]) if len(found) == body.limit else None,
         erased_through=await call.services.erase_months.erased_through(),
     )
 
@@ -60,8 +60,8 @@ async def export_records(call: StaffCall, body: RecordsExport) -> web.StreamResp
     """
     export = call.services.export
     period = await export.begin(
-        begins=_instant(body.begins, "/begins"),
-        ends=_instant(body.ends, "/ends"),
+        begins=instant_in(body.begins, "/begins"),
+        ends=instant_in(body.ends, "/ends"),
         by=call.caller.staff.staff_id,
     )
     response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPE})
@@ -111,8 +111,8 @@ ROUTES: Final = (
 def _search(body: RecordsSearch) -> RecordSearch:
     person = body.unified_number
     return RecordSearch(
-        since=_instant(body.since, "/since"),
-        until=_instant(body.until, "/until"),
+        since=instant_in(body.since, "/since"),
+        until=instant_in(body.until, "/until"),
         kinds=tuple(body.kinds),
         outcome=body.outcome,
         counterparty=body.counterparty,
@@ -142,12 +142,14 @@ def _public(leaf: bytes) -> dict[str, object] | None:
         return None  # changed in the database; the verifier says what is wrong with it
 
 
-def _cursor(last: StoredEntry) -> str:
+def cursor_after(last: StoredEntry) -> str:
+    """Return the cursor of a page that ends with this entry."""
     place = last.position
     return cursor_of(place.time, f"{place.slot}.{place.index}")
 
 
-def _position(text: str | None) -> Position | None:
+def position_after(text: str | None) -> Position | None:
+    """Return the place that a cursor names, or raise `InvalidQueryError`."""
     cursor = read_place(text)
     if cursor is None:
         return None
@@ -159,7 +161,8 @@ def _position(text: str | None) -> Position | None:
         raise InvalidQueryError("after: not a cursor") from None
 
 
-def _instant(text: str | None, pointer: str) -> datetime | None:
+def instant_in(text: str | None, pointer: str) -> datetime | None:
+    """Return an instant of a body, or raise `InvalidBodyError` with its place."""
     try:
         return parse_instant(text) if text is not None else None
     except CodesError:

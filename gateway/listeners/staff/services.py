@@ -13,6 +13,7 @@ from gateway.flows.reconcile_network import Reconcile
 from gateway.flows.release import Release
 from gateway.flows.review_flags import ReviewFlags
 from gateway.flows.review_holds import ReviewHolds
+from gateway.flows.review_operations import ReviewOperations
 from gateway.flows.review_records import ReviewRecords
 from gateway.flows.sign_in_staff import SignInStaff
 from gateway.flows.staff_accounts import StaffAccounts
@@ -38,6 +39,7 @@ class StaffServices:
     reconcile: Reconcile
     checker: CheckProvisions
     erase_months: EraseMonths
+    operations: ReviewOperations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,13 @@ CREATE INDEX log_entries_system ON log_entries (system, time, slot, index)
 CREATE INDEX log_entries_holders ON log_entries (counterparty, slot)
     WHERE kind IN ('inquiry', 'permit', 'provision', 'delivery', 'receipt', 'refusal',
                    'correction');
+-- What belongs to no exchange: a search of what people and clients did reads no exchange. The kinds
+-- left out are those of OF_NO_EXCHANGE in gateway/storage/records.py, word for word.
+CREATE INDEX log_entries_operations ON log_entries (time, slot, index)
+    WHERE kind NOT IN ('inquiry', 'permit', 'refusal', 'provision', 'delivery', 'receipt',
+                       'outcome', 'notified', 'lapsed', 'delivery-stopped', 'correction',
+                       'directory-changed', 'opened', 'inquiry-withdrawn', 'inquiry-lapsed',
+                       'result-acknowledged', 'result-lapsed');
 
 -- Full tiles only. The root stays when the hashes of an erased month go (tlog-tiles, Pruning).
 CREATE TABLE log_tiles (

@@ -241,6 +241,7 @@ BEGIN
      WHERE c.received_at < v_begins - interval '40 days'
        AND NOT EXISTS (SELECT FROM peer_slots AS p WHERE p.hash = c.hash);
     DELETE FROM corrections_received WHERE received_at < v_ends;
+    DELETE FROM operation_archives WHERE month = p_month;
     -- The last ones of the month say how far the log was complete when the next one began.
     DELETE FROM cosignatures WHERE cosigned_at < v_ends - interval '2 days';
     UPDATE erasures SET state = 'erasing', ranges = v_ranges WHERE month = p_month;

@@ -9,12 +9,16 @@ import pytest
 from certs.network import init_network, keys_directory
 from certs.own_keys import PrivateKeySet
 from gateway.demo import cast
+from gateway.flows.context import Context
+from gateway.storage.database import Database
 from gateway.storage.embedded import EmbeddedPostgres
 from tests.conftest import Dsns, new_databases
 from tests.integration.backups import Backups
 from tests.integration.core.world import WorldClock
+from tests.integration.flows.old_logs import an_aged_network, an_old_log
 from tests.integration.flows.trusts import PORTS
 from tests.integration.record_log import NETWORK, ORGANISATION, add_effects
+from tests.unit.certs.networks import Network
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +63,18 @@ async def another(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIt
         dsns = await new()
         await add_effects(dsns.owner)
         yield dsns
+
+
+@pytest.fixture(scope="session")
+def aged() -> Network:
+    """A network made in 2019 whose keys were renewed since."""
+    return an_aged_network()
+
+
+@pytest.fixture
+async def old_log(
+    database: Database, dsns: Dsns, aged: Network, tmp_path: Path
+) -> AsyncIterator[Context]:
+    """A gateway's log that was begun in May 2019."""
+    async with an_old_log(database, dsns.owner, aged, tmp_path) as context:
+        yield context

@@ -60,7 +60,12 @@ class Scene:
     people: list[Staff]
 
     def erasing(self, writer: RecordWriter) -> EraseMonths:
-        return EraseMonths(database=self.log.database, writer=writer, keys=self.keys)
+        return EraseMonths(
+            database=self.log.database,
+            writer=writer,
+            keys=self.keys,
+            archives=self.keys.directory.parent / "archives",
+        )
 
     async def execute(self, sql: str, *arguments: object) -> None:
         owner = await asyncpg.connect(self.owner)
