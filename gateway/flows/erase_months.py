@@ -74,19 +74,18 @@ class EraseMonths:
 
         Raises:
             NotFoundError: the log has no such month.
-            ErasureRefusedError: it is not due, held, or gone already.
-            SameApproverError: they agreed before.
+            ErasureRefusedError: it is not due, held, or gone already, or they may not decide.
+            SameApproverError: they agreed before, or the credential did.
         """
-        before = await self._month(month)
-        _require_erasable(before)
+        await self._require(month, by)
         entry_id = new_id()
         effect = ErasureApproved(
             month=month, staff_id=by.staff_id, credential_id=by.credential_id, entry_id=entry_id
         )
         private = {"month": month_text(month), "credential": by.credential_id, "ground": GROUND}
         if not await self._record("erasure-approved", private, effect, by, entry_id=entry_id):
-            _require_erasable(await self._month(month))
-            raise SameApproverError("erasure: one person, and one credential, agrees once")
+            await self._require(month, by)
+            raise ConflictError("erasure: it has changed; look again")
         return await self._month(month)
 
     async def legal_holds(self) -> list[LegalHoldRow]:
@@ -168,6 +167,22 @@ class EraseMonths:
             raise outcome
         log.info("month_erased", month=month, key_id=key_id)
 
+    async def _require(self, month: int, by: Staff) -> None:
+        """Refuse what the database would, and say why."""
+        async with self._database.read() as connection:
+            reason = await erasures.refusal(
+                connection, month, staff_id=by.staff_id, credential_id=by.credential_id
+            )
+        match reason:
+            case None:
+                return
+            case "no-such-month":
+                raise NotFoundError("erasure: the log has no such month")
+            case "same-approver":
+                raise SameApproverError("erasure: one person, and one credential, agrees once")
+            case _:
+                raise ErasureRefusedError(reason)
+
     async def _month(self, month: int) -> MonthRow:
         found = next((row for row in await self.months() if row.month == month), None)
         if found is None:
@@ -210,12 +225,3 @@ def _end_of(month: int) -> datetime:
 def key_id_of(month: int) -> str:
     """Return the id of the month's key."""
     return f"month/{month_text(month)}"
-
-
-def _require_erasable(row: MonthRow) -> None:
-    if row.state in (_ERASING, ERASED):
-        raise ErasureRefusedError("erased-already")
-    if not row.is_due:
-        raise ErasureRefusedError("not-due")
-    if row.is_held:
-        raise ErasureRefusedError("legal-hold")

@@ -189,6 +189,17 @@ async def minimums(connection: Connection) -> dict[int, int]:
     return {row["slot"]: row["minimum"] for row in await connection.fetch(_MINIMUMS)}
 
 
+_REFUSAL: Final[LiteralString] = "SELECT erasure_refusal($1, $2, $3)"
+
+
+async def refusal(
+    connection: Connection, month: int, *, staff_id: str, credential_id: str
+) -> str | None:
+    """Return why the database lets this person not agree to the end of a month, if it does not."""
+    reason: str | None = await connection.fetchval(_REFUSAL, month, staff_id, credential_id)
+    return reason
+
+
 _NEWEST: Final[LiteralString] = """
     SELECT e.entry_id, e.ranges FROM erasures AS e
      WHERE e.state = 'erased' ORDER BY e.month DESC LIMIT 1

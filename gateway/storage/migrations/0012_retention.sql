@@ -96,6 +96,24 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
            AND s.roles && ARRAY['auditor', 'security-officer'])
 $$;
 
+-- Why one person may not agree to the end of a month now; NULL if they may.
+CREATE FUNCTION erasure_refusal(p_month integer, p_staff text, p_credential text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT CASE
+        WHEN NOT EXISTS (SELECT FROM log_months AS m WHERE m.month = p_month)
+            THEN 'no-such-month'
+        WHEN EXISTS (SELECT FROM erasures AS e WHERE e.month = p_month AND e.state <> 'proposed')
+            THEN 'erased-already'
+        WHEN erasure_due_at(p_month) > now() THEN 'not-due'
+        WHEN erasure_is_held(p_month) THEN 'legal-hold'
+        WHEN NOT erasure_may_decide(p_staff, p_credential) THEN 'may-not-decide'
+        WHEN EXISTS (SELECT FROM erasure_approvals AS a
+                      WHERE a.month = p_month
+                        AND (a.staff_id = p_staff OR a.credential_id = p_credential))
+            THEN 'same-approver'
+    END
+$$;
+
 CREATE FUNCTION effect_erasure_approved(rows jsonb) RETURNS SETOF integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -108,17 +126,12 @@ BEGIN
                    month integer, staff_id text, credential_id text, entry_id text
                )) WITH ORDINALITY AS w(month, staff_id, credential_id, entry_id, place)
     LOOP
-        CONTINUE WHEN erasure_due_at(v_row.month) > now() OR erasure_is_held(v_row.month)
-            OR NOT erasure_may_decide(v_row.staff_id, v_row.credential_id)
-            OR NOT EXISTS (SELECT FROM log_months AS m WHERE m.month = v_row.month);
+        CONTINUE WHEN erasure_refusal(v_row.month, v_row.staff_id, v_row.credential_id)
+            IS NOT NULL;
         INSERT INTO erasures (month) VALUES (v_row.month) ON CONFLICT DO NOTHING;
         INSERT INTO erasure_approvals (month, staff_id, credential_id, entry_id)
-        SELECT v_row.month, v_row.staff_id, v_row.credential_id, v_row.entry_id
-          FROM erasures AS e WHERE e.month = v_row.month AND e.state = 'proposed'
-        ON CONFLICT DO NOTHING;
-        IF FOUND THEN
-            RETURN NEXT v_row.position;
-        END IF;
+        VALUES (v_row.month, v_row.staff_id, v_row.credential_id, v_row.entry_id);
+        RETURN NEXT v_row.position;
     END LOOP;
 END $$;
 REVOKE EXECUTE ON FUNCTION effect_erasure_approved FROM PUBLIC;

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from certs.log_keys import LogSigner
 from certs.network import init_network, keys_directory
 from certs.own_keys import PrivateKeySet
 from gateway.demo import cast
@@ -15,6 +16,7 @@ from gateway.storage.embedded import EmbeddedPostgres
 from tests.conftest import Dsns, new_databases
 from tests.integration.backups import Backups
 from tests.integration.core.world import WorldClock
+from tests.integration.flows.erasure_scene import Scene, a_scene
 from tests.integration.flows.old_logs import an_aged_network, an_old_log
 from tests.integration.flows.trusts import PORTS
 from tests.integration.record_log import NETWORK, ORGANISATION, add_effects
@@ -78,3 +80,9 @@ async def old_log(
     """A gateway's log that was begun in May 2019."""
     async with an_old_log(database, dsns.owner, aged, tmp_path) as context:
         yield context
+
+
+@pytest.fixture
+async def scene(database: Database, dsns: Dsns, log_signer: LogSigner, tmp_path: Path) -> Scene:
+    """Months that are due to end, this test's own."""
+    return await a_scene(database, dsns.owner, log_signer, tmp_path)

@@ -25,7 +25,7 @@ from gateway.records.note import cosign, parse_note, witness_name
 from gateway.storage.cosigned import Cosignature, keep_cosignature
 from gateway.storage.database import Database
 from policies.measures import StopSwitch
-from tests.integration.flows.test_erase_months import ADD_MONTH, a_person
+from tests.integration.flows.erasure_scene import ADD_MONTH, a_person
 from tests.integration.record_log import SetClock, a_draft, add_effects
 from tests.unit.certs import networks
 
