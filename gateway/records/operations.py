@@ -8,6 +8,7 @@ the SHA-256 of the file. So it is checked with public keys alone, and is no chec
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from hashlib import sha256
@@ -43,6 +44,7 @@ _CONCERNS: Final = (
 _DONE: Final = ("what", "change", "event", "state")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _LINE_END: Final = "\r\n"
+_PLACE: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,8 @@ def read_csv(raw: bytes) -> list[OperationRow]:
         ]
     except (csv.Error, ValueError):
         raise RecordsError("bad-archive") from None
+    if not all(_PLACE.fullmatch(row.slot) and _PLACE.fullmatch(row.index) for row in rows):
+        raise RecordsError("bad-archive", "slot or index")
     if write_csv(rows) != raw:
         raise RecordsError("bad-archive", "another way to write it")
     return rows

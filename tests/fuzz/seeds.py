@@ -24,7 +24,9 @@ from codes.canonical import b64, unb64
 from gateway.flows.replica_rows import RowMaker, RowRules
 from gateway.flows.vault import Vault
 from gateway.http.paging import cursor_of
+from gateway.records.erased import ErasureProof, write_erasures
 from gateway.records.note import Checkpoint
+from gateway.records.operations import operation_row, write_csv
 from gateway.records.proof_files import write_proof, write_witness_request
 from gateway.records.statements import StatementGroup
 from gateway.records.tree import Frontier, audit_path, consistency_proof, leaf_hash, multiproof
@@ -251,6 +253,30 @@ def _one_file() -> dict[str, bytes]:
     return {"slot": pack({name: whole[name] for name in names})}
 
 
+def _erasures() -> dict[str, bytes]:
+    proof = ErasureProof(
+        slot=0,
+        index=5,
+        entry=entries()[5],
+        private=log().entries[5].private_plaintext,
+        path=tuple(audit_path(SIZE, 5, log().state.node)),
+    )
+    return {"one": write_erasures([proof]), "none": write_erasures([])}
+
+
+def _operations() -> dict[str, bytes]:
+    rows = [
+        operation_row(
+            made.an_entry("staff-session", members={}, number=index).public,
+            {"staff": "a" * 32, "what": "begun", "count": index},
+            index=index,
+            leaf_hash=leaf_of(index),
+        )
+        for index in range(2)
+    ]
+    return {"two": write_csv(rows), "none": write_csv([])}
+
+
 def _documents() -> dict[str, bytes]:
     signed = json.loads(directory().raw)["signed"]
     parts = {
@@ -326,6 +352,8 @@ _MAKERS: Final[dict[str, Callable[[], dict[str, bytes]]]] = {
     "root": lambda: {"root": _documents()["root"]},
     "bundle": _bundle,
     "one-file": _one_file,
+    "erasures": _erasures,
+    "operations": _operations,
     "settings": _settings,
     "cursor": lambda: {"one": cursor_of(made.NOON, "a" * 32).encode()},
     "residents": lambda: {

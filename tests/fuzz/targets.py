@@ -26,8 +26,10 @@ from gateway.http.paging import cursor_of, read_place
 from gateway.records import standalone_verifier
 from gateway.records.bundle import read_manifest, read_peer_notes, read_slot
 from gateway.records.entry import parse_entry
+from gateway.records.erased import ERASURES, read_erasures
 from gateway.records.errors import RecordsError
 from gateway.records.note import parse_note, verify_checkpoint, verify_cosignature
+from gateway.records.operations import read_csv, write_csv
 from gateway.records.proof_files import (
     read_proof,
     read_witness_request,
@@ -245,6 +247,14 @@ def _one_file(raw: bytes) -> None:
         raise RecordsError("bad-bundle") from None
 
 
+def _erasures(raw: bytes) -> None:
+    read_erasures({ERASURES: raw})
+
+
+def _operations(raw: bytes) -> None:
+    _same(write_csv(read_csv(raw)), raw)
+
+
 def _settings(raw: bytes) -> None:
     parse_settings(raw, base=Path("/"))
 
@@ -295,6 +305,8 @@ TARGETS: Final = {
         "root": _root,
         "bundle": _bundle,
         "one-file": _one_file,
+        "erasures": _erasures,
+        "operations": _operations,
         "settings": _settings,
         "cursor": _cursor,
         "residents": _residents,

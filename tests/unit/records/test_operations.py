@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -111,6 +112,11 @@ def test_a_signed_archive_gives_its_rows() -> None:
             "wrong-origin",
         ),
         (write_csv([a_row()]), signed(write_csv([a_row()])).replace("\n1\n", "\n2\n"), "bad-s"),
+        (
+            write_csv([replace(a_row(), slot="x")]),
+            signed(write_csv([replace(a_row(), slot="x")])),
+            "bad-archive",
+        ),
         (b"x\r\n", signed(b"x\r\n", count=0), "bad-archive"),
         (b"\xff", signed(b"\xff", count=0), "bad-archive"),
         (b'"', signed(b'"', count=0), "bad-archive"),
