@@ -26,7 +26,7 @@ from gateway.storage.embedded_host import ServerUser, find_install
 from tests.tools.ports import HOST, free_ports
 
 NODES: Final = ("one", "two", "three")
-READY_S: Final = 60.0
+READY_S: Final = 120.0
 _POLL_S: Final = 0.1
 _ANSWER_S: Final = 10.0
 _TTL_S: Final = 20

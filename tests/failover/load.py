@@ -18,7 +18,7 @@ from tests.integration.record_log import Mark, RecordLog, a_draft, recorded
 
 _LOADERS: Final = 12
 _AGAIN_S: Final = 0.05
-_GOES_ON_S: Final = 60.0
+_GOES_ON_S: Final = 120.0
 
 
 @dataclass(slots=True)
