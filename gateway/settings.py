@@ -152,7 +152,7 @@ class BackofficeListener(Section, frozen=True, kw_only=True):
 
 
 class StaffListener(Section, frozen=True, kw_only=True):
-    """For people, and the command line as their client."""
+    """For people, and the command line as their client; at a core only where a site wants it."""
 
     host: str = "127.0.0.1"
     port: Port
@@ -321,16 +321,29 @@ _NEEDED: Final[dict[Role, tuple[str, ...]]] = {
     "resident-network": ("network",),
     "witness": ("network",),
 }
+_OPTIONAL: Final[dict[Role, tuple[str, ...]]] = {
+    "gateway": (),
+    "core": ("staff",),
+    "resident-network": (),
+    "witness": (),
+}
+
+
+def _check_listeners(settings: Settings, name: str) -> None:
+    role = settings.role
+    for listener in ("network", "backoffice", "staff"):
+        if listener in _OPTIONAL[role]:
+            continue
+        is_there = getattr(settings.listeners, listener) is not None
+        if is_there != (listener in _NEEDED[role]):
+            word = "needs" if not is_there else "has no"
+            raise ConfigurationError(f"{name}: role {role} {word} [listeners.{listener}]")
 
 
 def _check(settings: Settings, name: str) -> None:
     """Refuse settings that contradict themselves, each with the keys to change."""
-    role, listeners = settings.role, settings.listeners
-    for listener in ("network", "backoffice", "staff"):
-        is_there = getattr(listeners, listener) is not None
-        if is_there != (listener in _NEEDED[role]):
-            word = "needs" if not is_there else "has no"
-            raise ConfigurationError(f"{name}: role {role} {word} [listeners.{listener}]")
+    role = settings.role
+    _check_listeners(settings, name)
     if (role == "core") != (settings.organisation == CORE_ORGANISATION):
         raise ConfigurationError(f"{name}: the organisation of role core is {CORE_ORGANISATION}")
     if settings.core is not None and role != "core":

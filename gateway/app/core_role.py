@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.app.export_command import export_command
@@ -9,6 +10,7 @@ from gateway.app.floor import NETWORK, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
 from gateway.app.retention import retention_commands, retention_job, retention_task
 from gateway.app.roles import BackgroundTask, Command, ListenerSpec, RoleApp, WorkerContext
+from gateway.app.staff import StaffZone, make_core_staff
 from gateway.core import code_deliveries, notices
 from gateway.core.code_book import CodeBook
 from gateway.core.code_deliveries import CodeDeliveries
@@ -19,11 +21,14 @@ from gateway.core.routes import ROUTES
 from gateway.core.services import CoreServices
 from gateway.core.upkeep import prepare_days
 from gateway.errors import ConfigurationError
+from gateway.flows.archive_operations import ArchiveOperations
 from gateway.flows.context import Context
+from gateway.flows.erase_months import EraseMonths
 from gateway.flows.peer_slots import TURN_S
 from gateway.http.application import build_application
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.periodic import every
+from gateway.jobs.retention import End, nothing
 from gateway.jobs.retired_keys import INTERVAL_S as RETIRED_KEYS_S
 from gateway.jobs.retired_keys import RetiredKeysJob
 from gateway.settings import CoreSettings
@@ -61,13 +66,67 @@ async def build(worker: WorkerContext) -> RoleApp:
         codes = CodeBook(context.vault.keys)
         services = CoreServices.of(context, codes, publication, settings.core or CoreSettings())
         outbox = _outbox(context, codes)
-        retention = retention_job(context, {"outbox": outbox.sweep}, of_core=True)
-        tasks = (*_tasks(services, outbox, RetiredKeysJob(context)), retention_task(retention))
-        commands = {**export_command(context), **retention_commands(retention)}
-        return _role(worker, context, services, (tasks, commands), stack)
+        months = _months(worker, context)
+        retention = retention_job(context, _ends(outbox, months), of_core=True)
+        work = _Work(
+            tasks=(*_tasks(services, outbox, RetiredKeysJob(context)), retention_task(retention)),
+            commands={**export_command(context), **retention_commands(retention)},
+            staff=_staff(worker, context, months),
+        )
+        return _role(worker, context, services, work, stack)
     except BaseException:
         await stack.aclose()
         raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What the core does beside its desks."""
+
+    tasks: tuple[BackgroundTask, ...]
+    commands: Mapping[str, Command]
+    staff: StaffZone | None
+    """Only where a site wants people at the core."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Months:
+    """What sees to the end of the core's own months of records."""
+
+    erase: EraseMonths
+    operations: ArchiveOperations
+
+
+def _months(worker: WorkerContext, context: Context) -> _Months:
+    archives = worker.settings.archives_dir
+    return _Months(
+        erase=EraseMonths(
+            database=context.database,
+            writer=context.writer,
+            keys=context.vault.keys,
+            archives=archives,
+        ),
+        operations=ArchiveOperations(context, archives),
+    )
+
+
+def _staff(worker: WorkerContext, context: Context, months: _Months) -> StaffZone | None:
+    settings = worker.settings.listeners.staff
+    if settings is None:
+        return None
+    return make_core_staff(
+        worker, context, settings, erase_months=months.erase, operations=months.operations
+    )
+
+
+def _ends(outbox: OutboxJob, months: _Months) -> dict[str, End]:
+    """Return how those terms end that the core has in common with gateways."""
+    return {
+        "outbox": outbox.sweep,
+        "staff-sessions": nothing,
+        "records": months.erase.turn,
+        "operation-records": months.operations.turn,
+    }
 
 
 def _outbox(context: Context, codes: CodeBook) -> OutboxJob:
@@ -112,11 +171,11 @@ def _role(
     worker: WorkerContext,
     context: Context,
     services: CoreServices,
-    work: tuple[tuple[BackgroundTask, ...], Mapping[str, Command]],
+    work: _Work,
     stack: AsyncExitStack,
 ) -> RoleApp:
     publication = services.publication
-    tasks, commands = work
+    staff = work.staff
 
     def not_ready() -> tuple[str, ...]:
         missing = []
@@ -128,12 +187,20 @@ def _role(
         missing += context.witnesses.obstacles(context.clock.now())
         return tuple(missing)
 
+    async def drain() -> None:
+        await services.events.close()
+        if staff is not None:
+            await staff.events.close()
+
     return RoleApp(
-        listeners=(_listener(worker, context, services),),
-        tasks=(*tasks, *witness_tasks(context)),
-        commands=commands,
+        listeners=(
+            _listener(worker, context, services),
+            *((staff.listener,) if staff else ()),
+        ),
+        tasks=(*work.tasks, *witness_tasks(context), *(staff.tasks if staff else ())),
+        commands={**work.commands, **(staff.commands if staff else {})},
         not_ready=not_ready,
-        drain=services.events.close,
+        drain=drain,
         close=stack.aclose,
     )
 

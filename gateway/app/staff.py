@@ -1,4 +1,4 @@
-"""The staff listener of the gateway role: its flows, its TLS, its upkeep, the first account."""
+"""The staff listener of a gateway or of the core: flows, TLS, upkeep, the first account."""
 
 import ssl
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from aiohttp import web
 
 from certs.errors import CertsError
 from certs.own_keys import CertificateFiles
@@ -31,7 +32,7 @@ from gateway.flows.switch_measures import SwitchMeasures
 from gateway.http.tls import TlsSource
 from gateway.jobs.periodic import every
 from gateway.listeners.staff import app
-from gateway.listeners.staff.services import LISTENER, StaffServices
+from gateway.listeners.staff.services import LISTENER, LogStaffServices, StaffServices
 from gateway.settings import StaffListener
 
 EVENTS_S: Final = 60.0
@@ -39,9 +40,8 @@ EVENTS_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaffZone:
-    """What the gateway role serves its own people with."""
+    """What a role serves its own people with."""
 
-    services: StaffServices
     events: SecurityEvents
     listener: ListenerSpec
     tasks: tuple[BackgroundTask, ...]
@@ -58,7 +58,7 @@ def make_staff(
     erase_months: EraseMonths,
     operations: ArchiveOperations,
 ) -> StaffZone:
-    """Return the staff zone over the flows of one worker.
+    """Return the staff zone of a gateway over the flows of one worker.
 
     Raises:
         ConfigurationError: there is no such listener, or its certificate cannot be used.
@@ -83,14 +83,50 @@ def make_staff(
         erase_months=erase_months,
         operations=ReviewOperations(context, operations),
     )
+    application = app.build(
+        services, limits=settings.limits, clock=context.clock, version=worker.version
+    )
+    return _zone(context, settings, events, services.accounts, application)
+
+
+def make_core_staff(
+    worker: WorkerContext,
+    context: Context,
+    settings: StaffListener,
+    *,
+    erase_months: EraseMonths,
+    operations: ArchiveOperations,
+) -> StaffZone:
+    """Return the staff zone of the core: who may agree that a month of its records goes.
+
+    Raises:
+        ConfigurationError: the listener's certificate cannot be used.
+    """
+    events, door = SecurityEvents(context, listener=LISTENER), PasswordDoor()
+    services = LogStaffServices(
+        sign_in=SignInStaff(context, events, door),
+        accounts=StaffAccounts(context, door),
+        erase_months=erase_months,
+        operations=ReviewOperations(context, operations),
+    )
+    application = app.build_of_core(
+        services, limits=settings.limits, clock=context.clock, version=worker.version
+    )
+    return _zone(context, settings, events, services.accounts, application)
+
+
+def _zone(
+    context: Context,
+    settings: StaffListener,
+    events: SecurityEvents,
+    accounts: StaffAccounts,
+    application: web.Application,
+) -> StaffZone:
     return StaffZone(
-        services=services,
         events=events,
         listener=ListenerSpec(
             name=LISTENER,
-            application=app.build(
-                services, limits=settings.limits, clock=context.clock, version=worker.version
-            ),
+            application=application,
             host=settings.host,
             limits=settings.limits,
             tls=TlsSource(_tls(context, settings), listener=LISTENER),
@@ -101,7 +137,7 @@ def make_staff(
                 run=lambda: every(EVENTS_S, events.turn, name="staff-events"),
             ),
         ),
-        commands={"staff-add": first_account(services.accounts)},
+        commands={"staff-add": first_account(accounts)},
     )
 
 

@@ -156,7 +156,7 @@ def export(
 ) -> int:
     """Export records as a bundle (a zip archive); that somebody took them is recorded.
 
-    A core has no staff listener: its export is written over its control socket.
+    A core's is written over its control socket, whether it has people of its own or not.
 
     Args:
         target: The file to write; nothing that is there is written over.

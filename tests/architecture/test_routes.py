@@ -8,7 +8,7 @@ from gateway.domain.scopes import SCOPES
 from gateway.domain.staff import StaffPermission
 from gateway.http.members import CORE_ONLY, GATEWAY_ONLY, MEMBER, RESIDENT_NETWORK_ONLY
 from gateway.http.routes import PUBLIC
-from tests.tools.zones import GATEWAY_ZONES, ZONES
+from tests.tools.zones import CORE_ZONES, GATEWAY_ZONES, ZONES
 
 _MEMBERS = {str(one) for one in (CORE_ONLY, GATEWAY_ONLY, MEMBER, RESIDENT_NETWORK_ONLY)}
 # Which words each listener knows; a permission of another listener would let nobody in, or all.
@@ -18,6 +18,7 @@ _KNOWN: dict[str, set[str]] = {
     "staff": {str(permission) for permission in StaffPermission},
     "ops": {str(PUBLIC)},
     "core": _MEMBERS,
+    "core-staff": {str(permission) for permission in StaffPermission},
     "witness": _MEMBERS,
     "resident-network": {"resident-network:registry"},
 }
@@ -33,8 +34,9 @@ def test_every_route_names_a_permission_of_its_own_listener(zone: str) -> None:
     assert {route: word for route, word in named.items() if word not in _KNOWN[zone]} == {}
 
 
-def test_no_route_exists_on_two_listeners_of_one_gateway() -> None:
-    places = Counter((row.method, row.path) for zone in GATEWAY_ZONES for row in ZONES[zone])
+@pytest.mark.parametrize("zones", [GATEWAY_ZONES, CORE_ZONES], ids=["gateway", "core"])
+def test_no_route_exists_on_two_listeners_of_one_instance(zones: tuple[str, ...]) -> None:
+    places = Counter((row.method, row.path) for zone in zones for row in ZONES[zone])
 
     assert [place for place, count in places.items() if count > 1] == []
 

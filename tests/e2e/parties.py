@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -21,11 +21,14 @@ from gateway.demo import cast
 from gateway.settings import Settings, listener_addresses, parse_settings
 from gateway.storage.database import Database
 from policies.allow_list import AllowList
-from tests.conftest import NewDatabase
+from tests.conftest import Dsns, NewDatabase
 from tests.tools.ports import HOST, held_ports
 
 Runs = Callable[[str, str], bool]
 """Whether a party runs a background task, by their names."""
+
+Begins = Callable[[WorkerContext, Dsns], Awaitable[None]]
+"""What is done to a party's database before the party is there."""
 
 
 def everything(_party: str, _task: str) -> bool:
@@ -70,7 +73,9 @@ class Network:
         return gateway
 
 
-def settings_of(name: str, role: str, folder: Path, ports: Mapping[str, int]) -> Settings:
+def settings_of(
+    name: str, role: str, folder: Path, ports: Mapping[str, int], *, has_staff: bool = False
+) -> Settings:
     text = f"""
 role = "{role}"
 environment = "test"
@@ -93,7 +98,9 @@ port = 0
 port = {ports[name]}
 """
     if role == "gateway":
-        text += "\n[listeners.backoffice]\nport = 0\n\n[listeners.staff]\nport = 0\n"
+        text += "\n[listeners.backoffice]\nport = 0\n"
+    if role == "gateway" or has_staff:
+        text += "\n[listeners.staff]\nport = 0\n"
     if role == "resident-network":
         text += f'\n[resident_network]\nresidents = "data/{name}.residents"\n'
     return parse_settings(text.encode(), base=folder)
@@ -110,6 +117,7 @@ async def whole_network(
     runs: Runs = everything,
     change: Callable[[NetworkSpec], NetworkSpec] = lambda spec: spec,
     outsiders: Sequence[str] = (),
+    core_begins: Begins | None = None,
 ) -> AsyncIterator[Network]:
     """Everybody of the demonstration, up and running until the context ends.
 
@@ -117,7 +125,7 @@ async def whole_network(
     `allow_list` takes the place of the real table.
     Only these `gateways` are there, and only the background tasks that `runs` names.
     `change` is asked for the network that is built: as it is, nobody has witnesses. `outsiders`
-    are witnesses alone.
+    are witnesses alone. A core that `core_begins` began has people of its own.
     """
     clock = clock or SystemClock()
     roles = {cast.CORE: "core"} | dict.fromkeys(gateways, "gateway")
@@ -139,15 +147,19 @@ async def whole_network(
         )
         parties: dict[str, Party] = {}
         stores: dict[str, KeyStore] = {}
-        dsns: dict[str, str] = {}
+        dsns: dict[str, Dsns] = {}
         for name, role in roles.items():
-            dsns[name] = (await new_database()).app
-            party, stores[name] = await _party(
-                name, role, folder, ports, dsns[name], clock=clock, runs=runs
-            )
+            dsns[name] = await new_database()
+            begins = core_begins if role == "core" else None
+            settings = settings_of(name, role, folder, ports, has_staff=begins is not None)
+            worker = a_worker(settings, dsns[name].app, clock)
+            if begins is not None:
+                await begins(worker, dsns[name])
+            party = await a_party(worker, ports[name], runs=runs)
+            stores[name] = worker.key_store()
             stack.push_async_callback(party.stop)
             parties[name] = party
-        core_database = await Database.open(dsns[cast.CORE], connections_max=2)
+        core_database = await Database.open(dsns[cast.CORE].app, connections_max=2)
         stack.push_async_callback(core_database.close)
         yield Network(
             folder=folder, parties=parties, key_stores=stores, core_database=core_database
@@ -164,21 +176,12 @@ def _with(spec: NetworkSpec, outsiders: Sequence[str], ports: Mapping[str, int])
     return replace(spec, organisations=(*spec.organisations, *more))
 
 
-async def _party(
-    name: str,
-    role: str,
-    folder: Path,
-    ports: Mapping[str, int],
-    dsn: str,
-    *,
-    clock: Clock,
-    runs: Runs = everything,
-) -> tuple[Party, KeyStore]:
-    settings = settings_of(name, role, folder, ports)
+def a_worker(settings: Settings, dsn: str, clock: Clock) -> WorkerContext:
+    """What a worker is given, its master key just made."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     settings.master_key.path.parent.mkdir(parents=True, exist_ok=True)
     MasterKey.generate().to_file(settings.master_key.path)
-    worker = WorkerContext(
+    return WorkerContext(
         settings=settings,
         worker=0,
         version="test",
@@ -187,7 +190,12 @@ async def _party(
         dsn=dsn,
         master_key=open_keys(settings),
     )
-    gateway = None
+
+
+async def a_party(worker: WorkerContext, port: int, *, runs: Runs = everything) -> Party:
+    """A party up and running; its network listener is on this port."""
+    settings, role = worker.settings, worker.settings.role
+    name, gateway = settings.organisation, None
     if role == "gateway":
         gateway = await gateway_role.compose(worker)
         app = gateway.role
@@ -201,8 +209,8 @@ async def _party(
         raise ValueError(role)
     party = Party(name=name, settings=settings, worker=worker, role=app, gateway=gateway)
     for spec in app.listeners:
-        listener = Listener(spec, port=ports[name] if spec.name == "network" else 0, drain_s=5.0)
+        listener = Listener(spec, port=port if spec.name == "network" else 0, drain_s=5.0)
         await listener.start()
         party.listeners.append(listener)
     party.tasks = [asyncio.ensure_future(task.run()) for task in app.tasks if runs(name, task.name)]
-    return party, worker.key_store()
+    return party

@@ -17,7 +17,7 @@ from gateway.clock import SystemClock
 from gateway.core.resident_routes import registry_uri
 from gateway.demo import cast
 from gateway.wire.codes import Lookup, LookupsRequest, NumbersAnswer
-from tests.e2e.parties import Network, _party
+from tests.e2e.parties import Network, a_party, a_worker, settings_of
 
 BACKOFFICE = "backoffice"
 
@@ -74,14 +74,9 @@ async def resident_network(network: Network, dsn: str) -> AsyncIterator[Resident
     url = directory.organisation(cast.RESIDENT_NETWORK).url
     port = urlsplit(url).port
     assert port is not None
-    party, _ = await _party(
-        cast.RESIDENT_NETWORK,
-        "resident-network",
-        network.folder,
-        {cast.RESIDENT_NETWORK: port},
-        dsn,
-        clock=SystemClock(),
-    )
+    name = cast.RESIDENT_NETWORK
+    settings = settings_of(name, "resident-network", network.folder, {name: port})
+    party = await a_party(a_worker(settings, dsn, SystemClock()), port)
     try:
         yield Residents(url=url, network=network, load=party.role.commands["residents-load"])
     finally:

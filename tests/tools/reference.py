@@ -80,7 +80,7 @@ def routes_reference() -> str:
     text = (
         "# Routes and who may ask\n\nA route of one listener does not exist on another; only "
         "`GET /openapi.json` is on all. `core`, `resident-network` and `witness` are the network "
-        "listeners of those roles.\n"
+        "listeners of those roles, `core-staff` is the staff listener of a core that has one.\n"
     )
     for zone, routes in ZONES.items():
         rows = sorted(

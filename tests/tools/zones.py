@@ -11,10 +11,14 @@ from gateway.http.routes import Route
 from gateway.listeners.backoffice.app import ROUTES as BACKOFFICE
 from gateway.listeners.network.app import ROUTES as NETWORK
 from gateway.listeners.ops.application import ROUTES as OPS
+from gateway.listeners.staff.app import LOG_ROUTES as CORE_STAFF
 from gateway.listeners.staff.app import ROUTES as STAFF
 
 GATEWAY_ZONES: Final = ("backoffice", "network", "staff", "ops")
 """The four listeners of one gateway; `ops` is there in every role."""
+
+CORE_ZONES: Final = ("core", "core-staff", "ops")
+"""The listeners of a core that has people of its own."""
 
 ZONES: Final[Mapping[str, tuple[Route, ...]]] = MappingProxyType(
     {
@@ -23,6 +27,7 @@ ZONES: Final[Mapping[str, tuple[Route, ...]]] = MappingProxyType(
         "staff": tuple(STAFF),
         "ops": tuple(OPS),
         "core": tuple(CORE),
+        "core-staff": tuple(CORE_STAFF),
         "resident-network": tuple(RESIDENT_NETWORK),
         "witness": tuple(WITNESS_ROUTES),
     }

@@ -10,7 +10,7 @@ from gateway.flows.sign_in_staff import session_permissions
 from gateway.http.paging import cursor_of, read_cursor
 from gateway.http.routes import Permission, Route
 from gateway.listeners.staff.identity import proof_of, prove
-from gateway.listeners.staff.services import StaffCall
+from gateway.listeners.staff.services import LogStaffCall
 from gateway.storage.staff import StaffRow
 from gateway.wire.staff import (
     Credential,
@@ -30,7 +30,7 @@ _BYTES_MAX: Final = 8 * 1024
 _RECORDED: Final = ("queue-full", "slot-stopped", "no-free-slot")
 
 
-async def begin_session(call: StaffCall, body: Credential) -> Session:
+async def begin_session(call: LogStaffCall, body: Credential) -> Session:
     """Sign in with password and one-time password; the token is a Bearer token from then on.
 
     A one-time password is taken once, here or in a decision. What is wrong is never told.
@@ -46,18 +46,18 @@ async def begin_session(call: StaffCall, body: Credential) -> Session:
     )
 
 
-async def end_session(call: StaffCall) -> None:
+async def end_session(call: LogStaffCall) -> None:
     """Sign out."""
     await call.services.sign_in.end(call.caller.token or "", call.caller.staff)
 
 
-async def change_password(call: StaffCall, body: NewPassword) -> None:
+async def change_password(call: LogStaffCall, body: NewPassword) -> None:
     """Take another password; every session of this credential ends."""
     person = await prove(call, body.credential)
     await call.services.accounts.change_password(person, body.password)
 
 
-async def enrol(call: StaffCall, body: NewEnrolment) -> Enrolment:
+async def enrol(call: LogStaffCall, body: NewEnrolment) -> Enrolment:
     """Take an account into use with the code its administrator handed over."""
     enrolled = await call.services.accounts.enrol(
         body.name, body.enrolment_code, body.password, body.totp_secret
@@ -69,7 +69,7 @@ async def enrol(call: StaffCall, body: NewEnrolment) -> Enrolment:
     )
 
 
-async def list_staff(call: StaffCall) -> StaffAccounts:
+async def list_staff(call: LogStaffCall) -> StaffAccounts:
     """List accounts, newest first."""
     query = call.query(PageQuery)
     rows = await call.services.accounts.page(before=read_cursor(query.after), limit=query.limit)
@@ -80,31 +80,31 @@ async def list_staff(call: StaffCall) -> StaffAccounts:
     )
 
 
-async def add_staff(call: StaffCall, body: NewStaff) -> Invitation:
+async def add_staff(call: LogStaffCall, body: NewStaff) -> Invitation:
     """Make an account; its person takes it into use with the code returned."""
     return _invitation(
         await call.services.accounts.add(body.name, parse_roles(body.roles), by=call.caller.staff)
     )
 
 
-async def reset_staff(call: StaffCall) -> Invitation:
+async def reset_staff(call: LogStaffCall) -> Invitation:
     """Retire an account's credential; its person makes another with the code returned."""
     return _invitation(await call.services.accounts.reset(call.path("id"), by=call.caller.staff))
 
 
-async def change_roles(call: StaffCall, body: RolesChange) -> None:
+async def change_roles(call: LogStaffCall, body: RolesChange) -> None:
     """Give an account other roles; its sessions end."""
     await call.services.accounts.change_roles(
         call.path("id"), parse_roles(body.roles), by=call.caller.staff
     )
 
 
-async def disable_staff(call: StaffCall) -> None:
+async def disable_staff(call: LogStaffCall) -> None:
     """Let nobody in with the account any more; its sessions end."""
     await call.services.accounts.disable(call.path("id"), by=call.caller.staff)
 
 
-async def enable_staff(call: StaffCall) -> None:
+async def enable_staff(call: LogStaffCall) -> None:
     """Let the account in again."""
     await call.services.accounts.enable(call.path("id"), by=call.caller.staff)
 

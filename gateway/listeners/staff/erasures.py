@@ -10,7 +10,7 @@ from gateway.errors import NotFoundError
 from gateway.flows.erase_months import APPROVALS_NEEDED, month_text
 from gateway.http.routes import Permission, Route
 from gateway.listeners.staff.identity import prove
-from gateway.listeners.staff.services import StaffCall
+from gateway.listeners.staff.services import LogStaffCall
 from gateway.storage.erasures import LegalHoldRow, MonthRow
 from gateway.wire.staff_erasures import (
     ErasureApproval,
@@ -26,12 +26,12 @@ _BYTES_MAX: Final = 8 * 1024
 _MONTH: Final = re.compile(r"20\d\d-(?:0[1-9]|1[0-2])", re.ASCII)
 
 
-async def list_months(call: StaffCall) -> LogMonths:
+async def list_months(call: LogStaffCall) -> LogMonths:
     """List every month of the record log with its term."""
     return LogMonths(months=[_month(row) for row in await call.services.erase_months.months()])
 
 
-async def approve_erasure(call: StaffCall, body: ErasureApproval) -> LogMonth:
+async def approve_erasure(call: LogStaffCall, body: ErasureApproval) -> LogMonth:
     """Agree that a month goes; with a second person's word it does, and for good.
 
     Who agrees is who proves password and one-time password in this very message.
@@ -43,13 +43,13 @@ async def approve_erasure(call: StaffCall, body: ErasureApproval) -> LogMonth:
     return _month(await call.services.erase_months.approve(_number(text), by=person))
 
 
-async def list_legal_holds(call: StaffCall) -> LegalHolds:
+async def list_legal_holds(call: LogStaffCall) -> LegalHolds:
     """List legal holds, lifted ones too."""
     rows = await call.services.erase_months.legal_holds()
     return LegalHolds(legal_holds=[_legal_hold(row) for row in rows])
 
 
-async def set_legal_hold(call: StaffCall, body: NewLegalHold) -> Made:
+async def set_legal_hold(call: LogStaffCall, body: NewLegalHold) -> Made:
     """Keep months whatever their age; what was agreed before is void."""
     made = await call.services.erase_months.set_legal_hold(
         _number(body.first_month),
@@ -60,7 +60,7 @@ async def set_legal_hold(call: StaffCall, body: NewLegalHold) -> Made:
     return Made(id=made)
 
 
-async def lift_legal_hold(call: StaffCall) -> None:
+async def lift_legal_hold(call: LogStaffCall) -> None:
     """Let months go again."""
     await call.services.erase_months.lift_legal_hold(call.path("id"), by=call.caller.staff)
 

@@ -8,8 +8,8 @@ from aiohttp import hdrs, web
 from gateway.domain.staff import Staff, StaffPermission
 from gateway.errors import NotAuthenticatedError, NotPermittedError
 from gateway.flows.sign_in_staff import Proof, SignInStaff
-from gateway.http.routes import PUBLIC, Permission
-from gateway.listeners.staff.services import Caller, StaffCall
+from gateway.http.routes import PUBLIC, Call, Permission
+from gateway.listeners.staff.services import Caller, Services
 from gateway.wire.staff import Credential
 
 BEARER: Final = "Bearer "
@@ -45,7 +45,7 @@ def authenticate_staff(
     return authenticate
 
 
-async def prove(call: StaffCall, credential: Credential) -> Staff:
+async def prove(call: Call[Services, Caller], credential: Credential) -> Staff:
     """Return who proves this credential now and may do what the route is for, or raise."""
     return await call.services.sign_in.authenticate(
         proof_of(credential), address=call.caller.address, permission=call.route.permission

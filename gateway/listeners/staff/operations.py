@@ -13,7 +13,7 @@ from gateway.flows.record_archive import MEDIA_TYPE, archived
 from gateway.flows.review_operations import OperationSearch, archive_files, unknown_kinds
 from gateway.http.routes import Permission, Route
 from gateway.listeners.staff.records import cursor_after, instant_in, position_after
-from gateway.listeners.staff.services import StaffCall
+from gateway.listeners.staff.services import LogStaffCall
 from gateway.records.operations import OperationRow
 from gateway.storage.operations import ArchiveRow
 from gateway.storage.records import StoredEntry
@@ -30,7 +30,7 @@ _MONTH: Final = re.compile(r"20\d\d-(?:0[1-9]|1[0-2])", re.ASCII)
 _RECORDS: Final = ("queue-full", "slot-stopped", "no-free-slot")
 
 
-async def search_operations(call: StaffCall, body: OperationsSearch) -> OperationRecords:
+async def search_operations(call: LogStaffCall, body: OperationsSearch) -> OperationRecords:
     """Search what people, clients and the instance did in the last three months, newest first.
 
     The search is itself recorded. What is older lies in monthly archives, which are named.
@@ -58,13 +58,13 @@ async def search_operations(call: StaffCall, body: OperationsSearch) -> Operatio
     )
 
 
-async def list_operation_archives(call: StaffCall) -> OperationArchives:
+async def list_operation_archives(call: LogStaffCall) -> OperationArchives:
     """List the monthly archives of operation records."""
     rows = await call.services.operations.archives()
     return OperationArchives(archives=[_archive(row) for row in rows])
 
 
-async def open_operation_archive(call: StaffCall) -> web.StreamResponse:
+async def open_operation_archive(call: LogStaffCall) -> web.StreamResponse:
     """Open a monthly archive: a zip archive with the CSV and the note that both log keys signed.
 
     It is checked first: digest, signatures, and every row against the log. That it was opened is

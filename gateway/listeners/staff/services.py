@@ -1,7 +1,7 @@
-"""What the staff zone's handlers work with, and who its callers are."""
+"""What the staff zone's handlers work with, at a gateway or the core, and who its callers are."""
 
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from gateway.domain.staff import Staff
 from gateway.errors import NotAuthenticatedError
@@ -24,11 +24,19 @@ LISTENER: Final = "staff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StaffServices:
-    """The flows that members of staff reach."""
+class LogStaffServices:
+    """The flows that staff of every record log reach: those of a gateway and those of the core."""
 
     sign_in: SignInStaff
     accounts: StaffAccounts
+    erase_months: EraseMonths
+    operations: ReviewOperations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffServices(LogStaffServices):
+    """The flows that staff of a gateway reach."""
+
     release: Release
     review_holds: ReviewHolds
     flags: Flags
@@ -38,8 +46,6 @@ class StaffServices:
     export: ExportRecords
     reconcile: Reconcile
     checker: CheckProvisions
-    erase_months: EraseMonths
-    operations: ReviewOperations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +65,5 @@ class Caller:
 
 
 StaffCall: TypeAlias = Call[StaffServices, Caller]
+LogStaffCall: TypeAlias = Call[LogStaffServices, Caller]
+Services = TypeVar("Services", bound=LogStaffServices)

@@ -211,11 +211,16 @@ async def test_a_core_exports_over_its_control_socket(network: Network, tmp_path
     assert "no fault found" in verified.out
 
 
-async def test_a_core_has_no_people(network: Network, tmp_path: Path) -> None:
+async def test_a_core_without_a_staff_listener_has_no_people(
+    network: Network, tmp_path: Path
+) -> None:
+    role = network.parties[cast.CORE].role
     ran = await run_offline(
         "holds", "list", "--config", str(config_of(network, cast.CORE, tmp_path))
     )
 
+    assert [one.name for one in role.listeners] == ["network"]
+    assert "staff-add" not in role.commands
     assert ran.code == ExitCode.USAGE
 
 

@@ -5,7 +5,7 @@ import pytest
 from certs.master_token import TokenPlace
 from gateway.app.own_folder import master_place
 from gateway.errors import ConfigurationError
-from gateway.settings import config_path, load_settings, parse_settings
+from gateway.settings import config_path, listener_addresses, load_settings, parse_settings
 
 CONFIG = Path(__file__).parents[3] / "config"
 BASE = Path("/etc/sekisho")
@@ -90,7 +90,7 @@ def test_paths_are_taken_from_the_folder_of_the_file() -> None:
         (("[listeners.network]", "[master_key.pkcs11]\n[listeners.network]"), "`module`"),
         (('environment = "test"', 'environment = "staging"'), "at `$.environment`"),
         (("[listeners.network]", "[listeners.staff]"), "needs [listeners.network]"),
-        (("[master_key]", "[listeners.staff]\nport=1\n[master_key]"), "has no [listeners.staff]"),
+        (("[master_key]", "[listeners.backoffice]\nport=1\n[master_key]"), "has no [listeners.b"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused_with_their_place(
@@ -103,6 +103,14 @@ def test_a_gateway_needs_all_its_listeners_and_the_core() -> None:
     text = CORE.replace('"core"', '"gateway"', 1).replace('"core"', '"nagaoka-shi"', 1)
 
     assert "role gateway needs [listeners.backoffice]" in refusal(text)
+
+
+def test_a_core_has_people_where_a_site_wants_them() -> None:
+    text = CORE.replace("[master_key]", "[listeners.staff]\nport = 8442\n[master_key]", 1)
+    alone, with_people = (parse_settings(one.encode(), base=BASE) for one in (CORE, text))
+
+    assert "staff" not in listener_addresses(alone)
+    assert listener_addresses(with_people)["staff"] == ("127.0.0.1", 8442)
 
 
 def test_port_0_is_not_for_production() -> None:
