@@ -9,7 +9,7 @@ from certs.errors import CertsError
 from certs.own_keys import CertificateFiles
 from certs.tls import backoffice_server_context
 from gateway.app.client_commands import client_commands
-from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerContext
+from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerContext, periodic
 from gateway.errors import ConfigurationError
 from gateway.flows.acquire_codes import AcquireCodes
 from gateway.flows.change_codes import ChangeCodes
@@ -25,7 +25,6 @@ from gateway.flows.read_replicas import ReadReplicas
 from gateway.flows.sign_in_clients import SignInClients
 from gateway.flows.wanted_codes import WantedCodes
 from gateway.http.tls import TlsSource
-from gateway.jobs.periodic import every
 from gateway.jobs.retention import End
 from gateway.listeners.backoffice import app
 from gateway.listeners.backoffice.services import LISTENER, BackofficeServices
@@ -118,9 +117,4 @@ def _tls(context: Context, settings: BackofficeListener) -> ssl.SSLContext:
 
 
 def _tasks(events: SecurityEvents) -> tuple[BackgroundTask, ...]:
-    return (
-        BackgroundTask(
-            name="backoffice-events",
-            run=lambda: every(EVENTS_S, events.turn, name="backoffice-events"),
-        ),
-    )
+    return (periodic("backoffice-events", EVENTS_S, events.turn),)

@@ -9,7 +9,14 @@ from gateway.app.export_command import export_command
 from gateway.app.floor import NETWORK, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
 from gateway.app.retention import retention_commands, retention_job, retention_task
-from gateway.app.roles import BackgroundTask, Command, ListenerSpec, RoleApp, WorkerContext
+from gateway.app.roles import (
+    BackgroundTask,
+    Command,
+    ListenerSpec,
+    RoleApp,
+    WorkerContext,
+    periodic,
+)
 from gateway.app.staff import StaffZone, make_core_staff
 from gateway.core import code_deliveries, notices
 from gateway.core.code_book import CodeBook
@@ -26,8 +33,9 @@ from gateway.flows.context import Context
 from gateway.flows.erase_months import EraseMonths
 from gateway.flows.peer_slots import TURN_S
 from gateway.http.application import build_application
+from gateway.jobs.expiry import INTERVAL_S as EXPIRY_INTERVAL_S
+from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.outbox import OutboxJob
-from gateway.jobs.periodic import every
 from gateway.jobs.retention import End, nothing
 from gateway.jobs.retired_keys import INTERVAL_S as RETIRED_KEYS_S
 from gateway.jobs.retired_keys import RetiredKeysJob
@@ -69,7 +77,15 @@ async def build(worker: WorkerContext) -> RoleApp:
         months = _months(worker, context)
         retention = retention_job(context, _ends(outbox, months), of_core=True)
         work = _Work(
-            tasks=(*_tasks(services, outbox, RetiredKeysJob(context)), retention_task(retention)),
+            tasks=(
+                *_tasks(services, outbox, RetiredKeysJob(context)),
+                periodic(
+                    "expiry",
+                    EXPIRY_INTERVAL_S,
+                    ExpiryJob(settings.network.keys_dir, context.trust).turn,
+                ),
+                retention_task(retention),
+            ),
             commands={**export_command(context), **retention_commands(retention)},
             staff=_staff(worker, context, months),
         )
@@ -144,26 +160,12 @@ def _tasks(
 ) -> tuple[BackgroundTask, ...]:
     publication, events = services.publication, services.events
     return (
-        BackgroundTask(
-            name="publication",
-            run=lambda: every(PUBLICATION_S, publication.turn, name="publication"),
-        ),
-        BackgroundTask(
-            name="security-events",
-            run=lambda: every(EVENTS_S, events.turn, name="security-events"),
-        ),
-        BackgroundTask(
-            name="forks", run=lambda: every(FORKS_S, services.forks.record, name="forks")
-        ),
-        BackgroundTask(
-            name="peer-slots",
-            run=lambda: every(TURN_S, services.peer_slots.turn, name="peer-slots"),
-        ),
+        periodic("publication", PUBLICATION_S, publication.turn),
+        periodic("security-events", EVENTS_S, events.turn),
+        periodic("forks", FORKS_S, services.forks.record),
+        periodic("peer-slots", TURN_S, services.peer_slots.turn),
         BackgroundTask(name="outbox", run=outbox.run),
-        BackgroundTask(
-            name="retired-keys",
-            run=lambda: every(RETIRED_KEYS_S, retired.turn, name="retired-keys"),
-        ),
+        periodic("retired-keys", RETIRED_KEYS_S, retired.turn),
     )
 
 

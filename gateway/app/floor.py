@@ -14,7 +14,7 @@ from certs.errors import CertsError
 from certs.own_keys import PrivateKeySet, read_public
 from certs.tls import network_client_context, network_server_context
 from gateway import metrics
-from gateway.app.roles import BackgroundTask, WorkerContext
+from gateway.app.roles import BackgroundTask, WorkerContext, periodic
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
@@ -30,7 +30,6 @@ from gateway.flows.vault import Vault
 from gateway.flows.witness_calls import WitnessCalls
 from gateway.flows.witness_state import LOOK_S, WitnessState
 from gateway.http.tls import TlsSource
-from gateway.jobs.periodic import every
 from gateway.jobs.witnesses import WitnessJob
 from gateway.logs import get_logger
 from gateway.outbound.errors import MessageRefusedError, PeerNotAuthenticError
@@ -122,7 +121,7 @@ def witness_tasks(context: Context) -> tuple[BackgroundTask, ...]:
     job = WitnessJob(context, Cosigning(context, on_conflict=on_conflict))
     return (
         BackgroundTask(name="witnesses", run=job.run),
-        BackgroundTask(name="witness-state", run=lambda: every(LOOK_S, look, name="witness-state")),
+        periodic("witness-state", LOOK_S, look),
     )
 
 

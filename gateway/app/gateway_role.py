@@ -1,6 +1,6 @@
 """The role `gateway`: one organisation's flows behind its listeners, built in one worker."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from gateway.app.floor import DirectoryPoll, laid_floor, network_tls, witness_ta
 from gateway.app.limits import limit_by_organisation
 from gateway.app.peer_commands import peer_commands
 from gateway.app.retention import retention_commands, retention_job, retention_task
-from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
+from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext, periodic
 from gateway.app.staff import make_staff
 from gateway.errors import ConfigurationError
 from gateway.flows import peer_slots
@@ -50,7 +50,6 @@ from gateway.jobs.expiry import INTERVAL_S as EXPIRY_INTERVAL_S
 from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.outbox import OutboxJob
-from gateway.jobs.periodic import every
 from gateway.jobs.provision_check import INTERVAL_S as CHECK_INTERVAL_S
 from gateway.jobs.provision_check import ProvisionCheckJob
 from gateway.jobs.reconciliation import INTERVAL_S as RECONCILIATION_INTERVAL_S
@@ -225,7 +224,7 @@ def _role(
         tasks=(
             *_tasks(worker, context, flows, poll),
             retention_task(retention),
-            _periodic("peers", PEERS_S, peers.turn),
+            periodic("peers", PEERS_S, peers.turn),
             *backoffice.tasks,
             *staff.tasks,
         ),
@@ -259,14 +258,14 @@ def _tasks(
         BackgroundTask(name="directory", run=poll.run),
         BackgroundTask(name="outbox", run=outbox.run),
         *witness_tasks(context),
-        _periodic("expiry", EXPIRY_INTERVAL_S, expiry.turn),
-        _periodic("security-events", EVENTS_S, flows.events.turn),
-        _periodic("forks", FORKS_S, flows.forks.record),
-        _periodic("peer-slots", peer_slots.TURN_S, PeerSlots(context, flows.forks).turn),
-        _periodic("take-up", TAKE_UP_S, inquiries.take_up),
-        _periodic("reconciliation", RECONCILIATION_INTERVAL_S, reconciliation.turn),
-        _periodic("provision-check", CHECK_INTERVAL_S, check.turn),
-        _periodic("retired-keys", RETIRED_KEYS_S, RetiredKeysJob(context).turn),
+        periodic("expiry", EXPIRY_INTERVAL_S, expiry.turn),
+        periodic("security-events", EVENTS_S, flows.events.turn),
+        periodic("forks", FORKS_S, flows.forks.record),
+        periodic("peer-slots", peer_slots.TURN_S, PeerSlots(context, flows.forks).turn),
+        periodic("take-up", TAKE_UP_S, inquiries.take_up),
+        periodic("reconciliation", RECONCILIATION_INTERVAL_S, reconciliation.turn),
+        periodic("provision-check", CHECK_INTERVAL_S, check.turn),
+        periodic("retired-keys", RETIRED_KEYS_S, RetiredKeysJob(context).turn),
     )
 
 
@@ -288,10 +287,6 @@ def _ends(context: Context, flows: Flows) -> dict[str, End]:
         "records": flows.erase_months.turn,
         "operation-records": flows.operations.turn,
     }
-
-
-def _periodic(name: str, seconds: float, turn: Callable[[], Awaitable[None]]) -> BackgroundTask:
-    return BackgroundTask(name=name, run=lambda: every(seconds, turn, name=name))
 
 
 def _listeners(worker: WorkerContext, context: Context, flows: Flows) -> tuple[ListenerSpec, ...]:

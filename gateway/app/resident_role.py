@@ -14,7 +14,7 @@ from codes.errors import CodesError
 from gateway.app.floor import NETWORK, DirectoryPoll, laid_floor
 from gateway.app.limits import limit_by_organisation
 from gateway.app.peer_commands import peer_commands
-from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
+from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext, periodic
 from gateway.core.resident_file import read_chunks
 from gateway.core.resident_network import ResidentNetwork, read_people
 from gateway.core.resident_routes import ROUTES, authenticate_registries
@@ -23,7 +23,6 @@ from gateway.flows.context import Context
 from gateway.flows.unconfirmed_peers import UnconfirmedPeers
 from gateway.http.application import build_application
 from gateway.http.tls import TlsSource
-from gateway.jobs.periodic import every
 
 LOAD_COMMAND: Final = "residents-load"
 PEERS_S: Final = 5.0
@@ -69,7 +68,7 @@ async def build(worker: WorkerContext) -> RoleApp:
             ),
             tasks=(
                 BackgroundTask(name="directory", run=poll.run),
-                BackgroundTask(name="peers", run=lambda: every(PEERS_S, peers.turn, name="peers")),
+                periodic("peers", PEERS_S, peers.turn),
             ),
             commands={
                 LOAD_COMMAND: lambda arguments: load_command(network, arguments),

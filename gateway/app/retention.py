@@ -6,10 +6,9 @@ from typing import Final
 import msgspec
 
 from codes.canonical import instant
-from gateway.app.roles import BackgroundTask, Command
+from gateway.app.roles import BackgroundTask, Command, periodic
 from gateway.errors import ConflictError, InvalidRequestError
 from gateway.flows.context import Context
-from gateway.jobs.periodic import every
 from gateway.jobs.retention import INTERVAL_S, End, Planned, RetentionJob, plain_ends
 
 PLAN: Final = "retention-plan"
@@ -29,7 +28,7 @@ def retention_job(context: Context, ends: Mapping[str, End], *, of_core: bool) -
 
 def retention_task(job: RetentionJob) -> BackgroundTask:
     """Return the job as work of a worker; of several workers one does it."""
-    return BackgroundTask(name=_NAME, run=lambda: every(INTERVAL_S, job.turn, name=_NAME))
+    return periodic(_NAME, INTERVAL_S, job.turn)
 
 
 def retention_commands(job: RetentionJob) -> Mapping[str, Command]:

@@ -12,6 +12,7 @@ from certs.keystore import KeyStore, MasterKey
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError
 from gateway.http.tls import TlsSource
+from gateway.jobs.periodic import every
 from gateway.settings import HttpLimits, Settings
 from gateway.storage.database import Database
 
@@ -67,6 +68,11 @@ class BackgroundTask:
 
     name: str
     run: Callable[[], Awaitable[None]]
+
+
+def periodic(name: str, seconds: float, turn: Callable[[], Awaitable[None]]) -> BackgroundTask:
+    """Return a task that takes its turn every so many seconds; a turn that fails is told of."""
+    return BackgroundTask(name=name, run=lambda: every(seconds, turn, name=name))
 
 
 async def _nothing() -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 from certs.errors import CertsError
 from certs.own_keys import CertificateFiles
 from certs.tls import staff_server_context
-from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerContext
+from gateway.app.roles import BackgroundTask, Command, ListenerSpec, WorkerContext, periodic
 from gateway.errors import ConfigurationError, InvalidRequestError
 from gateway.flows.archive_operations import ArchiveOperations
 from gateway.flows.check_provisions import CheckProvisions
@@ -30,7 +30,6 @@ from gateway.flows.sign_in_staff import PasswordDoor, SignInStaff
 from gateway.flows.staff_accounts import StaffAccounts
 from gateway.flows.switch_measures import SwitchMeasures
 from gateway.http.tls import TlsSource
-from gateway.jobs.periodic import every
 from gateway.listeners.staff import app
 from gateway.listeners.staff.services import LISTENER, LogStaffServices, StaffServices
 from gateway.settings import StaffListener
@@ -131,12 +130,7 @@ def _zone(
             limits=settings.limits,
             tls=TlsSource(_tls(context, settings), listener=LISTENER),
         ),
-        tasks=(
-            BackgroundTask(
-                name="staff-events",
-                run=lambda: every(EVENTS_S, events.turn, name="staff-events"),
-            ),
-        ),
+        tasks=(periodic("staff-events", EVENTS_S, events.turn),),
         commands={"staff-add": first_account(accounts)},
     )
 

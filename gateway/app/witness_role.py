@@ -19,7 +19,7 @@ from gateway.app.floor import (
     trust_memory,
 )
 from gateway.app.limits import limit_by_organisation
-from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext
+from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext, periodic
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError
 from gateway.flows.forks import Forks
@@ -29,7 +29,6 @@ from gateway.http.application import build_application
 from gateway.http.log_routes import WITNESS_ROUTES
 from gateway.http.members import authenticate_members
 from gateway.jobs.expiry import INTERVAL_S, ExpiryJob
-from gateway.jobs.periodic import every
 from gateway.outbound.peers import Peers
 from gateway.storage.database import Database
 
@@ -116,7 +115,7 @@ def _tasks(worker: WorkerContext, outlook: Outlook) -> tuple[BackgroundTask, ...
     expiry = ExpiryJob(worker.settings.network.keys_dir, outlook.trust)
     return (
         BackgroundTask(name="directory", run=DirectoryPoll(worker, outlook).run),
-        BackgroundTask(name="expiry", run=lambda: every(INTERVAL_S, expiry.turn, name="expiry")),
+        periodic("expiry", INTERVAL_S, expiry.turn),
     )
 
 
