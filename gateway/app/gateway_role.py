@@ -28,6 +28,8 @@ from gateway.flows.delivery_drafts import DeliveryDrafts
 from gateway.flows.erase_months import EraseMonths
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.forks import Forks
+from gateway.flows.given_up import TURN_S as GIVEN_UP_S
+from gateway.flows.given_up import AnswersToGivenUp
 from gateway.flows.inquire import Inquire
 from gateway.flows.notices import Notices
 from gateway.flows.outcomes import KIND as OUTCOME
@@ -87,6 +89,7 @@ class Flows:
     notices: Notices
     release: Release
     deliver: Deliver
+    given_up: AnswersToGivenUp
     reconcile: Reconcile
     checker: CheckProvisions
     erase_months: EraseMonths
@@ -162,6 +165,7 @@ def make_flows(
         notices=Notices(context),
         release=Release(context, answering, DeliveryDrafts(context, outcomes)),
         deliver=Deliver(context, answering),
+        given_up=AnswersToGivenUp(context, receipts),
         reconcile=Reconcile(context, receipts, outcomes),
         checker=CheckProvisions(context, rules),
         erase_months=EraseMonths(
@@ -263,6 +267,7 @@ def _tasks(
         periodic("forks", FORKS_S, flows.forks.record),
         periodic("peer-slots", peer_slots.TURN_S, PeerSlots(context, flows.forks).turn),
         periodic("take-up", TAKE_UP_S, inquiries.take_up),
+        periodic("given-up", GIVEN_UP_S, flows.given_up.turn),
         periodic("reconciliation", RECONCILIATION_INTERVAL_S, reconciliation.turn),
         periodic("provision-check", CHECK_INTERVAL_S, check.turn),
         periodic("retired-keys", RETIRED_KEYS_S, RetiredKeysJob(context).turn),

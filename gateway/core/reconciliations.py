@@ -15,6 +15,7 @@ from gateway.http.paging import cursor_of, read_cursor
 from gateway.storage import core_inquiries, core_outcomes
 from gateway.storage.core_inquiries import PermitPlace, RecordedPermit
 from gateway.storage.core_outcomes import DELIVERY, PROVISION, RECEIPT, Told
+from gateway.storage.database import Connection
 from gateway.wire.reconciliations import (
     TOLD_MAX,
     PermitReconciled,
@@ -43,25 +44,47 @@ class ReconciliationDesk:
             InvalidQueryError: `after` is no cursor of ours.
         """
         begins, ends = _period(request)
-        after = read_cursor(request.after)
         async with self._context.database.read() as connection:
-            found = await core_inquiries.permits_of(
-                connection,
-                sender,
-                after=PermitPlace(*after) if after is not None else PermitPlace.before(begins),
-                ends=ends,
-                begins_day=tokyo_day(begins),
-                ends_day=tokyo_day(ends),
-                limit=request.limit,
-            )
+            found = await _found(connection, sender, request, begins, ends)
             told = await core_outcomes.told(
                 connection,
                 [(one.permitted.inquiry_day, one.permitted.permit_id) for one in found],
             )
+        is_page = request.inquiry_leaves is None and len(found) == request.limit
         return ReconciliationsAnswer(
             permits=[_permit(one, told[one.permitted.permit_id]) for one in found],
-            next=_cursor(found[-1]) if len(found) == request.limit else None,
+            next=_cursor(found[-1]) if is_page else None,
         )
+
+
+async def _found(
+    connection: Connection,
+    sender: str,
+    request: ReconciliationsRequest,
+    begins: datetime,
+    ends: datetime,
+) -> list[RecordedPermit]:
+    begins_day, ends_day = tokyo_day(begins), tokyo_day(ends)
+    if request.inquiry_leaves is not None:
+        return await core_inquiries.permits_of_inquiries(
+            connection,
+            sender,
+            [bytes.fromhex(one) for one in request.inquiry_leaves],
+            begins=begins,
+            ends=ends,
+            begins_day=begins_day,
+            ends_day=ends_day,
+        )
+    after = read_cursor(request.after)
+    return await core_inquiries.permits_of(
+        connection,
+        sender,
+        after=PermitPlace(*after) if after is not None else PermitPlace.before(begins),
+        ends=ends,
+        begins_day=begins_day,
+        ends_day=ends_day,
+        limit=request.limit,
+    )
 
 
 def _period(request: ReconciliationsRequest) -> tuple[datetime, datetime]:

@@ -1,6 +1,6 @@
 """Answers that were lost on their way until nobody waited any more, taken in by their statements.
 
-The provider forgets the sealed answer some days after the request has expired; its entry stays for
+Nobody may ask for the sealed answer any more, and its provider forgets it; its entry stays for
 seven years. So what is left to take in is that it answered, and what it committed to: the receipt
 has no payload, and says how it came about (PROTOCOL §7, the last rows).
 """
@@ -25,9 +25,10 @@ from gateway.flows.receipts import Receipts
 from gateway.flows.statements import Statement, StatementInvalidError
 from gateway.records.kinds import Delivery, PermitGranted, Provision
 from gateway.records.reconcile import Difference
-from gateway.records.reconcile_core import PermitAtCore
+from gateway.records.reconcile_core import PermitAtCore, ToldAtCore
 from gateway.storage import inquiries
 from gateway.storage.records import find_by_leaf
+from gateway.wire.reconciliations import PermitReconciled
 
 log = structlog.get_logger()
 
@@ -205,3 +206,24 @@ def checked_answers(
             )
             answers.append(Provided(statement=statement, answer=public))
     return answers
+
+
+def at_core(one: PermitReconciled) -> PermitAtCore:
+    """Return a permit as the core has it, and all it was told of it."""
+    return PermitAtCore(
+        permit_id=one.permit_id,
+        inquirer=one.inquirer,
+        provider=one.provider,
+        inquiry_leaf=one.inquiry_leaf,
+        permit_leaf=one.permit_leaf,
+        told=tuple(
+            ToldAtCore(
+                party=told.party,
+                kind=told.kind,
+                outcome=told.outcome,
+                leaf=told.leaf,
+                of=told.of,
+            )
+            for told in one.told
+        ),
+    )

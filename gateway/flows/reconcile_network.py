@@ -18,7 +18,7 @@ from gateway import metrics
 from gateway.errors import InvalidBodyError, SekishoError
 from gateway.flows.context import Context
 from gateway.flows.fetch_statements import fetch_statements_of
-from gateway.flows.late_answers import LateAnswers, LostAnswer
+from gateway.flows.late_answers import LateAnswers, LostAnswer, at_core
 from gateway.flows.outcomes import Outcomes
 from gateway.flows.receipts import Receipts
 from gateway.flows.record_types import Draft, Recorded, SearchColumns
@@ -27,7 +27,7 @@ from gateway.outbound.errors import PeerProtocolError
 from gateway.records.entry import ParsedEntry, parse_entry
 from gateway.records.errors import RecordsError
 from gateway.records.reconcile import Difference
-from gateway.records.reconcile_core import OwnRecords, PermitAtCore, ToldAtCore, compare
+from gateway.records.reconcile_core import OwnRecords, compare
 from gateway.storage import outbox
 from gateway.storage.outbox import OutboxEffect
 from gateway.storage.records import (
@@ -176,7 +176,7 @@ class Reconcile:
         lost: list[LostAnswer] = []
         doubted: dict[str, list[Difference]] = {}
         for one in page:
-            expires, permit = parse_instant(one.request_expires), _at_core(one)
+            expires, permit = parse_instant(one.request_expires), at_core(one)
             about = entries.get(one.permit_id, [])
             own = OwnRecords(
                 organisation=self._context.trust.organisation,
@@ -331,26 +331,6 @@ class Reconcile:
                 reason=one.reason,
                 permit_id=one.permit_id,
             )
-
-
-def _at_core(one: PermitReconciled) -> PermitAtCore:
-    return PermitAtCore(
-        permit_id=one.permit_id,
-        inquirer=one.inquirer,
-        provider=one.provider,
-        inquiry_leaf=one.inquiry_leaf,
-        permit_leaf=one.permit_leaf,
-        told=tuple(
-            ToldAtCore(
-                party=told.party,
-                kind=told.kind,
-                outcome=told.outcome,
-                leaf=told.leaf,
-                of=told.of,
-            )
-            for told in one.told
-        ),
-    )
 
 
 def _entry_id(entries: Sequence[ParsedEntry], leaf: str) -> str:

@@ -252,17 +252,67 @@ async def permits_of(
         month_number(begins_day),
         month_number(ends_day + timedelta(days=1)),
     )
+    return _recorded(rows)
+
+
+# Each inquiry by its leaf, and nothing else known to an index: the period narrows what was found.
+_PERMITS_OF_INQUIRIES: Final[LiteralString] = """
+    SELECT i.inquiry_day, i.inquirer, i.leaf, i.entry_id, i.provider, i.requested_at, i.reason,
+           i.permit_id, i.person, i.subject_p, i.salt_p, i.token_expires, i.request_expires,
+           e.leaf_hash
+      FROM unnest($2::bytea[]) AS a (leaf)
+     CROSS JOIN LATERAL (SELECT k.* FROM core_inquiries AS k
+                          WHERE k.leaf = a.leaf AND k.inquirer = $1
+                            AND k.inquiry_day BETWEEN $5 AND $6
+                          LIMIT 1) AS i
+     CROSS JOIN LATERAL (SELECT l.leaf_hash FROM log_entries AS l
+                          WHERE l.entry_id = i.entry_id AND l.month >= $7 AND l.month <= $8
+                          LIMIT 1) AS e
+     WHERE i.permit_id IS NOT NULL AND i.requested_at >= $3 AND i.requested_at < $4
+     ORDER BY i.requested_at, i.permit_id
+"""
+
+
+async def permits_of_inquiries(
+    connection: Connection,
+    inquirer: str,
+    leaves: Sequence[bytes],
+    *,
+    begins: datetime,
+    ends: datetime,
+    begins_day: date,
+    ends_day: date,
+) -> list[RecordedPermit]:
+    """Return the permits of an inquirer's inquiries (leaf hashes), requested in a period.
+
+    The two days (Tokyo) are those of the period, as for `permits_of`.
+    """
+    rows = await connection.fetch(
+        _PERMITS_OF_INQUIRIES,
+        inquirer,
+        list(dict.fromkeys(leaves)),
+        begins,
+        ends,
+        begins_day - PERMIT_AFTER_DAYS_MAX,
+        ends_day + timedelta(days=1),
+        month_number(begins_day),
+        month_number(ends_day + timedelta(days=1)),
+    )
+    return _recorded(rows)
+
+
+def month_number(day: date) -> int:
+    """Return the month of the record log's partitions, 202607."""
+    return day.year * 100 + day.month
+
+
+def _recorded(rows: Sequence[Record]) -> list[RecordedPermit]:
     found = [(_answer(row), row["leaf_hash"]) for row in rows]
     return [
         RecordedPermit(permitted=permitted, leaf=leaf)
         for permitted, leaf in found
         if isinstance(permitted, Permitted)
     ]
-
-
-def month_number(day: date) -> int:
-    """Return the month of the record log's partitions, 202607."""
-    return day.year * 100 + day.month
 
 
 def _answer(row: Record) -> Permitted | Refused | None:

@@ -13,6 +13,8 @@ from gateway.storage.effects import Effect
 
 LEASE_S: Final = 120.0
 BACK_OFF_S_MAX: Final = 600.0
+LOOK_AGAIN_S: Final = 60.0
+"""An answer to an inquiry given up is looked for again after so long, at the soonest."""
 PAGE_ROWS_MAX: Final = 200
 
 
@@ -239,6 +241,29 @@ _TAKE_OVER: Final[LiteralString] = """
 async def take_over(connection: Connection, *, limit: int) -> list[InquiryRow]:
     """Take open inquiries whose worker let them go."""
     return [_row(row) for row in await connection.fetch(_TAKE_OVER, LEASE_S, BACK_OFF_S_MAX, limit)]
+
+
+# First when its worker's lease has ended, then each time after half as long as it is given up.
+_TAKE_GIVEN_UP: Final[LiteralString] = """
+    UPDATE inquiries
+       SET lease_until = now() + greatest(make_interval(secs => $1), (now() - finished_at) / 2)
+     WHERE inquiry_id IN (
+           SELECT inquiry_id FROM inquiries
+            WHERE state IN ('withdrawn', 'lapsed') AND answer_leaf IS NULL
+              AND lease_until <= now() AND accepted_at > $2
+            ORDER BY lease_until
+            LIMIT $3
+              FOR UPDATE SKIP LOCKED)
+    RETURNING entry_id, accepted_at
+"""
+
+
+async def take_given_up(
+    connection: Connection, *, accepted_after: datetime, limit: int
+) -> dict[str, datetime]:
+    """Take inquiries given up without an answer, to look for one; returns when, by entry id."""
+    rows = await connection.fetch(_TAKE_GIVEN_UP, LOOK_AGAIN_S, accepted_after, limit)
+    return {row["entry_id"]: row["accepted_at"] for row in rows}
 
 
 _LET_GO: Final[LiteralString] = """

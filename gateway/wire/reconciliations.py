@@ -8,18 +8,26 @@ from gateway.wire.fields import Hex32, Hex64, Instant, Message, Organisation, Sl
 
 PERMITS_MAX: Final = 256
 """Permits of one page."""
+INQUIRIES_MAX: Final = 64
+"""Inquiries that one question may name."""
 TOLD_MAX: Final = 16
 """Words about one permit: a provision, a delivery and a receipt of each; a liar may tell more."""
 CURSOR_CHARACTERS_MAX: Final = 128
 
 
 class ReconciliationsRequest(Message, frozen=True):
-    """`POST /v1/reconciliations` of the core: permits by `requested_at`, `ends` left out."""
+    """`POST /v1/reconciliations` of the core: permits by `requested_at`, `ends` left out.
+
+    With `inquiry_leaves`, only the permits of these inquiries of the caller's, all at once.
+    """
 
     begins: Instant
     ends: Instant
     after: Annotated[str, msgspec.Meta(max_length=CURSOR_CHARACTERS_MAX)] | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=PERMITS_MAX)] = PERMITS_MAX
+    inquiry_leaves: (
+        Annotated[list[Hex64], msgspec.Meta(min_length=1, max_length=INQUIRIES_MAX)] | None
+    ) = None
 
 
 class ToldOfPermit(Message, frozen=True):

@@ -30,6 +30,8 @@ CREATE TABLE inquiries (
 
 CREATE INDEX inquiries_of_client ON inquiries (client_id, accepted_at DESC, inquiry_id DESC);
 CREATE INDEX inquiries_open ON inquiries (lease_until) WHERE state IN ('open', 'withheld');
+CREATE INDEX inquiries_unanswered ON inquiries (lease_until)
+    WHERE state IN ('withdrawn', 'lapsed') AND answer_leaf IS NULL;
 CREATE INDEX inquiries_unfetched ON inquiries (finished_at)
     WHERE finished_at IS NOT NULL AND acknowledged_at IS NULL;
 

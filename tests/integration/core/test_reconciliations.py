@@ -121,6 +121,30 @@ async def test_a_stranger_to_the_exchange_sees_nothing_of_it(
     assert found == []
 
 
+async def test_an_inquirer_asks_what_became_of_its_own_inquiries_and_of_no_others(
+    world: World, core: Core, exchange: Exchange, union: Member, nagaoka: Member
+) -> None:
+    (_, unknown) = await a_person(core)
+    now, permit = world.clock.now(), exchange.permit
+    asked = [permit.inquiry_leaf, (await union.ask(unknown)).recorded.leaf_hash.hex()]
+
+    async def found(member: Member, begins: datetime, ends: datetime) -> ReconciliationsAnswer:
+        request = ReconciliationsRequest(
+            begins=instant(begins), ends=instant(ends), inquiry_leaves=asked, limit=1
+        )
+        return await member.context.peers.post(
+            "core", "/v1/reconciliations", request, ReconciliationsAnswer
+        )
+
+    by_inquirer = await found(union, now - HOUR, now + HOUR)
+    by_provider = await found(nagaoka, now - HOUR, now + HOUR)
+    before = await found(union, now - 2 * HOUR, now - HOUR)
+
+    assert [one.permit_id for one in by_inquirer.permits] == [permit.permit_id]
+    assert by_inquirer.next is None
+    assert (by_provider.permits, before.permits) == ([], [])
+
+
 @pytest.mark.parametrize("length", [timedelta(0), -HOUR, PERIOD_MAX + timedelta(milliseconds=1)])
 async def test_a_period_that_is_none_or_too_long_is_refused(
     world: World, union: Member, length: timedelta
