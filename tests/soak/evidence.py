@@ -220,4 +220,5 @@ async def hurry(ground: Ground) -> None:
             if name in GATEWAYS:
                 await connection.execute(
                     "UPDATE inquiries SET lease_until = now() WHERE state = 'open'"
+                    " OR (state = 'withdrawn' AND answer_leaf IS NULL)"
                 )

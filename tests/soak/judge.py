@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from certs.names import CORE
+from gateway.flows.receipts import FETCHED
 from gateway.records.entry import ParsedEntry
 from gateway.records.kinds import Delivery, Inquiry, PermitGranted, Provision, Receipt
-from gateway.records.reconcile import Difference, PartyRecords, reconcile
+from gateway.records.reconcile import PartyRecords, reconcile
 from gateway.records.tiles import RightEdge
 from gateway.records.tree import EMPTY_ROOT
 
@@ -111,8 +111,8 @@ class Verdict:
     doubled: Sequence[str]
     unfinished: Sequence[str]
     differences: Sequence[str]
-    late: int = 0
-    """Answers to withdrawn questions that nobody fetched; reconciling does, when they expire."""
+    fetched: int = 0
+    """Answers lost on their way to a question given up, and taken in by their statements."""
 
     @property
     def is_settled(self) -> bool:
@@ -122,14 +122,13 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """Return everything that is wrong."""
-    differences, late = _reconciled(evidence)
     return Verdict(
         lost=tuple(_lost(evidence)),
         forks=tuple(_forks(evidence)),
         doubled=tuple(_doubled(evidence)),
         unfinished=tuple(_unfinished(evidence)),
-        differences=tuple(differences),
-        late=late,
+        differences=tuple(_reconciled(evidence)),
+        fetched=_fetched(evidence),
     )
 
 
@@ -287,49 +286,21 @@ def _about(evidence: Evidence, permit_id: str | None) -> str:
     return f"permit {permit_id}: {', '.join(found)}"
 
 
-def _reconciled(evidence: Evidence) -> tuple[list[str], int]:
+def _reconciled(evidence: Evidence) -> Iterator[str]:
     """Hold the core's, the one's and the other's records against each other (法23③)."""
     if len(evidence.entries) < 3:
-        return [], 0
+        return
     parties = [
         PartyRecords(organisation=name, entries=one) for name, one in evidence.entries.items()
     ]
-    given_up = _given_up(evidence)
-    differences, late = [], 0
     for one in reconcile(parties).differences:
-        if _is_late(one, given_up):
-            late += 1
-        else:
-            about = _about(evidence, one.permit_id)
-            differences.append(f"{one.organisation}: {one.reason} {one.leaf}; {about}")
-    return differences, late
+        about = _about(evidence, one.permit_id)
+        yield f"{one.organisation}: {one.reason} {one.leaf}; {about}"
 
 
-def _given_up(evidence: Evidence) -> set[str]:
-    """Return the permits of questions that were withdrawn; a row may have ended without one."""
-    withdrawn = {
-        row.entry_id
-        for rows in evidence.rows.values()
-        for row in rows.values()
-        if row.state == WITHDRAWN
-    }
-    entries = [entry for some in evidence.entries.values() for entry in some]
-    leaves = {
-        entry.leaf_hash.hex()
+def _fetched(evidence: Evidence) -> int:
+    return sum(
+        isinstance(entry.public, Receipt) and entry.public.reason == FETCHED
+        for entries in evidence.entries.values()
         for entry in entries
-        if isinstance(entry.public, Inquiry) and entry.public.id in withdrawn
-    }
-    return {
-        entry.public.permit_id
-        for entry in entries
-        if isinstance(entry.public, PermitGranted) and entry.public.inquiry_leaf in leaves
-    }
-
-
-def _is_late(difference: Difference, given_up: set[str]) -> bool:
-    """Tell whether an answer found nobody waiting: it is fetched when its request has expired."""
-    return (
-        difference.reason == "receipt-missing"
-        and difference.organisation != CORE
-        and difference.permit_id in given_up
     )

@@ -51,7 +51,7 @@ class Report:
             f" forks {len(verdict.forks)} doubled {len(verdict.doubled)}"
             f" unfinished {len(verdict.unfinished)}"
             f" {'agreed' if played.is_reconciled else 'NOT AGREED'}"
-            f" (mended {played.mended}, late {verdict.late})"
+            f" (mended {played.mended}, fetched {verdict.fetched})"
         )
         return [
             head,

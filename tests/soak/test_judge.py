@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from gateway.flows.receipts import FETCHED
 from gateway.records.entry import ParsedEntry, parse_entry
 from gateway.records.tiles import RightEdge
 from tests.soak.judge import Asked, Evidence, Log, Row, Sighting, Verdict, judge
@@ -298,7 +299,7 @@ def test_an_answer_that_waits_for_people_is_told() -> None:
     assert counts(judge(case.evidence)) == {}
 
 
-def test_an_answer_to_a_withdrawn_question_may_come_when_its_request_has_expired() -> None:
+def test_an_answer_to_a_withdrawn_question_is_to_be_on_record_as_any_other() -> None:
     case = Case.good()
     case.evidence = replace(case.evidence, remembered={})
     case.one.is_withdrawn, case.one.state = True, "withdrawn"
@@ -307,10 +308,16 @@ def test_an_answer_to_a_withdrawn_question_may_come_when_its_request_has_expired
     case.strike(UNION, got)
     case.strike(CORE, told)
 
-    verdict = judge(case.evidence)
+    assert counts(judge(case.evidence)) == {"differences": 1}
 
-    assert counts(verdict) == {}
-    assert verdict.late == 1
+
+def test_an_answer_taken_in_by_its_statement_is_told() -> None:
+    case = Case.good()
+    before = judge(case.evidence).fetched
+
+    case.record(UNION, entry(UNION, "receipt", reason=FETCHED))
+
+    assert (before, judge(case.evidence).fetched) == (0, 1)
 
 
 def test_a_restored_slot_is_no_fork_where_it_goes_on_as_it_was() -> None:
