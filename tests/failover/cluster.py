@@ -7,6 +7,7 @@ user namespace in which it is somebody else.
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from tests.tools.ports import HOST, free_ports
 
 NODES: Final = ("one", "two", "three")
 READY_S: Final = 120.0
+HEALS_S: Final = 25.0
+_AT_WORK: Final = frozenset({"running", "streaming"})
 _POLL_S: Final = 0.1
 _ANSWER_S: Final = 10.0
 _TTL_S: Final = 20
@@ -212,16 +215,30 @@ class Cluster:
         members = self.members()
         roles = sorted(str(member["role"]) for member in members.values())
         states = {member["state"] for member in members.values()}
-        return roles == ["leader", "replica", "sync_standby"] and states <= {
-            "running",
-            "streaming",
-        }
+        return roles == ["leader", "replica", "sync_standby"] and states <= _AT_WORK
 
     async def until(self, is_so: Callable[[], bool], *, seconds: float = READY_S) -> None:
-        """Wait for something that Patroni brings about."""
-        async with asyncio.timeout(seconds):
-            while not await asyncio.to_thread(is_so):
-                await asyncio.sleep(_POLL_S)
+        """Wait for something that Patroni brings about, or say how things stand instead."""
+        deadline = time.monotonic() + seconds
+        while not await asyncio.to_thread(is_so):
+            assert time.monotonic() < deadline, self.members()
+            await asyncio.sleep(_POLL_S)
+
+    async def heal(self) -> None:
+        """Return when the cluster is whole again; who does not come back by itself is made anew.
+
+        After a crash `pg_rewind` does not always find a way; an operator then says `reinit`.
+        """
+        with suppress(AssertionError):
+            await self.until(self.is_whole, seconds=HEALS_S)
+            return
+        for name, member in self.members().items():
+            if member["role"] != "leader" and member["state"] not in _AT_WORK:
+                node = self.nodes[name]
+                await asyncio.to_thread(node.kill)
+                await asyncio.to_thread(shutil.rmtree, node.data, ignore_errors=True)
+                self.start(name)
+        await self.until(self.is_whole)
 
     def _settings(self, node: Node) -> dict[str, Any]:
         others = [f"{HOST}:{n.raft}" for n in self.nodes.values() if n is not node]

@@ -58,7 +58,7 @@ async def replicated_log(started_cluster: Cluster, cluster_folder: Path) -> Reco
 
 @pytest.fixture
 async def cluster(started_cluster: Cluster) -> AsyncIterator[Cluster]:
-    await started_cluster.until(started_cluster.is_whole)
+    await started_cluster.heal()
     yield started_cluster
     for name, node in started_cluster.nodes.items():
         if node.patroni is None:

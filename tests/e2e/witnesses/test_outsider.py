@@ -46,6 +46,7 @@ async def test_a_gateway_is_cosigned_by_the_core_and_an_outsider(network: Networ
 
 async def test_an_outsider_keeps_the_proof_of_a_fork(network: Network, clock: WorldClock) -> None:
     union = context_of(network, UNION)
+    await write_entry(union)
     await cosign_all(union)
     slot = own_slot(union)
     size = (await cosigned_of(union))[slot, AUDIT_OFFICE]
