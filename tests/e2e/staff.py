@@ -16,6 +16,7 @@ from certs.passwords import TOTP_STEP_S, Totp
 from certs.tls import listener_client_context
 from gateway.cli.main import build_app, call
 from gateway.cli.staff_client import Answer, StaffClient
+from gateway.demo import cast
 from tests.e2e.parties import Network
 from tests.tools.ports import HOST
 
@@ -76,6 +77,16 @@ class Person:
 
     async def post(self, path: str, body: object = None) -> Answer:
         return await self.call("POST", path, body)
+
+
+async def fresh(network: Network, person: Person, at: str = cast.NAGAOKA) -> dict[str, str]:
+    """A credential whose step counts as unused: the test does not wait half a minute."""
+    is_core = at == cast.CORE
+    database = network.core_database if is_core else network.gateway(at).context.database
+    async with database.read() as connection:
+        await connection.execute("UPDATE staff_credentials SET last_step = 0")
+    person.last_step = 0
+    return person.credential()
 
 
 async def first_account(network: Network, organisation: str, name: str = "root") -> Person:

@@ -11,6 +11,7 @@ from tests.e2e.people import People
 from tests.e2e.staff import (
     PASSWORD,
     Person,
+    fresh,
     run_cli,
     run_plain,
     staff_client,
@@ -96,14 +97,6 @@ async def told(network: Network, person: Person, *arguments: str) -> tuple[int, 
     read = await run_plain(network, HERE, *arguments, lines=[await fresh(network, person)])
     assert scripted.code == read.code
     return scripted.code, scripted.out, read.out
-
-
-async def fresh(network: Network, person: Person) -> dict[str, str]:
-    """A credential whose step counts as unused: the test does not wait half a minute."""
-    async with network.gateway(HERE).context.database.read() as connection:
-        await connection.execute("UPDATE staff_credentials SET last_step = 0")
-    person.last_step = 0
-    return person.credential()
 
 
 async def test_accounts_are_listed_and_changed_by_commands(network: Network, root: Person) -> None:

@@ -14,7 +14,7 @@ from gateway.demo import cast
 from gateway.records.operations import read_csv, write_csv
 from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
 from tests.e2e.parties import Network
-from tests.e2e.staff import Person, a_person, run_cli, run_offline
+from tests.e2e.staff import Person, a_person, fresh, run_cli, run_offline
 
 NAGAOKA = cast.NAGAOKA
 
@@ -106,11 +106,11 @@ async def test_an_archive_opens_and_is_verified_with_public_keys_alone(
     network: Network, auditor: Person, month: str, tmp_path: Path
 ) -> None:
     archive, bundle = tmp_path / "archive.zip", tmp_path / "bundle.zip"
-    line = auditor.credential()
+    line = await fresh(network, auditor)
     opened = await run_cli(
         network, NAGAOKA, "records", "operations", "open", month, str(archive), lines=[line]
     )
-    line = auditor.credential()
+    line = await fresh(network, auditor)
     await run_cli(network, NAGAOKA, "records", "export", str(bundle), lines=[line])
     keys = network.parties[NAGAOKA].settings.network.keys_dir
     known = ("--with", str(bundle), "--root", str(keys / "root.json"))

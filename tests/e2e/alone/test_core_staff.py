@@ -22,7 +22,7 @@ from gateway.records.operations import read_csv
 from tests.conftest import Dsns, NewDatabase
 from tests.damage.judges import Verdict, by_one_file, by_the_program
 from tests.e2e.parties import Network, whole_network
-from tests.e2e.staff import Person, a_person, first_account, run_cli
+from tests.e2e.staff import Person, a_person, first_account, fresh, run_cli
 from tests.integration.flows.erasure_scene import ADD_MONTH
 from tests.integration.record_log import SetClock
 
@@ -93,12 +93,8 @@ async def people(network: Network) -> People:
     return People(auditor, officer)
 
 
-async def fresh(network: Network, person: Person) -> dict[str, str]:
-    """A credential whose step counts as unused: the test does not wait half a minute."""
-    async with network.core_database.read() as connection:
-        await connection.execute("UPDATE staff_credentials SET last_step = 0")
-    person.last_step = 0
-    return person.credential()
+async def proof(network: Network, person: Person) -> dict[str, str]:
+    return await fresh(network, person, CORE)
 
 
 async def run_retention(network: Network) -> None:
@@ -124,7 +120,7 @@ async def test_archives_of_the_cores_operation_records_are_opened_at_the_core(
     opening = ("records", "operations", "open", KEPT, str(archive))
 
     found = await people.auditor.post("/v1/operation-records:search", {"kinds": ["staff-session"]})
-    opened = await run_cli(network, CORE, *opening, lines=[await fresh(network, people.officer)])
+    opened = await run_cli(network, CORE, *opening, lines=[await proof(network, people.officer)])
 
     who = {row["who"] for row in found.body["records"]}  # type: ignore[attr-defined]
     assert who >= {people.auditor.staff_id, people.officer.staff_id}
@@ -138,8 +134,8 @@ async def test_a_legal_hold_at_the_core_keeps_a_month(network: Network, people: 
     hold = ("retention", "hold", KEPT, KEPT, "--ground", "case 12")
     agree = f"/v1/erasures/{KEPT}/approvals"
 
-    made = await run_cli(network, CORE, *hold, lines=[await fresh(network, people.officer)])
-    held = await people.auditor.post(agree, {"credential": await fresh(network, people.auditor)})
+    made = await run_cli(network, CORE, *hold, lines=[await proof(network, people.officer)])
+    held = await people.auditor.post(agree, {"credential": await proof(network, people.auditor)})
 
     assert made.code == ExitCode.DONE
     assert (held.status, held.body["reason"]) == (409, "legal-hold")
@@ -151,13 +147,13 @@ async def test_two_people_at_the_core_end_an_old_month_and_the_rest_verifies(
     bundle = tmp_path / "core.zip"
     agree = ("retention", "approve", MONTH)
 
-    first = await run_cli(network, CORE, *agree, lines=[await fresh(network, people.auditor)])
+    first = await run_cli(network, CORE, *agree, lines=[await proof(network, people.auditor)])
     again = await people.auditor.post(
-        f"/v1/erasures/{MONTH}/approvals", {"credential": await fresh(network, people.auditor)}
+        f"/v1/erasures/{MONTH}/approvals", {"credential": await proof(network, people.auditor)}
     )
     await run_retention(network)
     by_one = await state(people.auditor)
-    second = await run_cli(network, CORE, *agree, lines=[await fresh(network, people.officer)])
+    second = await run_cli(network, CORE, *agree, lines=[await proof(network, people.officer)])
     await run_retention(network)
     by_two = await state(people.auditor)
     await network.parties[CORE].role.commands["records-export"]({"target": str(bundle)})

@@ -8,8 +8,7 @@ from codes.canonical import tokyo_month
 from gateway.demo import cast
 from gateway.jobs.terms import TERMS
 from tests.e2e.parties import Network
-from tests.e2e.staff import Person, a_person, first_account, run_cli
-from tests.e2e.test_staff_cli import fresh
+from tests.e2e.staff import Person, a_person, first_account, fresh, run_cli
 
 MONTH = tokyo_month(datetime.now(UTC))
 OLD = {"first_month": "2019-01", "last_month": "2019-12", "ground": "a court asked for it"}
