@@ -8,7 +8,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, LiteralString, Self, TypeAlias
 
 import asyncpg
@@ -25,6 +25,7 @@ POOL_CONNECTIONS_MAX: Final = 8
 CONNECT_TIMEOUT_S: Final = 10.0
 AGAIN_S: Final = 0.2
 QUERY_TIMEOUT_S: Final = 30.0
+CLOSE_TIMEOUT_S: Final = 10.0
 ACQUIRE_TIMEOUT_S: Final = 10.0
 KEEPALIVE_IDLE_S: Final = 10
 KEEPALIVE_INTERVAL_S: Final = 5
@@ -137,8 +138,10 @@ class Database:
             await asyncio.sleep(AGAIN_S)
 
     async def close(self) -> None:
-        """Give every connection back and end it."""
-        await self.pool.close()
+        """End every connection; one that nobody gives back in time is cut."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self.pool.close()  # cuts them itself when it is cancelled
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:

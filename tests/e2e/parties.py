@@ -52,9 +52,12 @@ class Party:
         for listener in self.listeners:
             await listener.stop()
         await self.role.drain()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        pending = set(self.tasks)
+        while pending:
+            # Said until it is heard: what ends just then may swallow a cancellation.
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=1)
         await self.role.close()
 
 

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from gateway.errors import UnavailableError
+from gateway.storage import database as database_module
 from gateway.storage.database import Database
 from gateway.storage.embedded import EmbeddedPostgres
 from gateway.storage.replica_batches import sweeping
@@ -86,3 +87,17 @@ async def test_a_database_that_does_not_come_is_not_waited_for_longer(
 ) -> None:
     with pytest.raises(UnavailableError, match="InvalidCatalogNameError"):
         await Database.open_when_there(postgres.dsn(database="never"), patience_s=0.3)
+
+
+async def test_a_connection_that_nobody_gives_back_does_not_keep_it_open(
+    dsns: Dsns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "CLOSE_TIMEOUT_S", 0.2)
+    opened = await Database.open(dsns.app, connections_max=1)
+    kept = await opened.pool.acquire()
+
+    async with asyncio.timeout(10):
+        await opened.close()
+
+    with pytest.raises(asyncpg.InterfaceError):
+        await kept.fetchval("SELECT 1")
