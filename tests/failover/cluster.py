@@ -212,6 +212,8 @@ class Cluster:
 
     def is_whole(self) -> bool:
         """Tell whether there is a leader, a synchronous standby, and a third, all at work."""
+        if any(node.postmaster() is None for node in self.nodes.values()):
+            return False  # what Patroni knows of it is of before it was killed
         members = self.members()
         roles = sorted(str(member["role"]) for member in members.values())
         states = {member["state"] for member in members.values()}
