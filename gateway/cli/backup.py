@@ -1,6 +1,6 @@
 """`sekisho backup`: sealed and signed copies in a second place, looked through, and put back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
@@ -16,7 +16,7 @@ from gateway.app.backups import (
     restore_database,
     restore_key_store,
 )
-from gateway.cli.output import ExitCode, errors, print_fields, print_json
+from gateway.cli.output import ExitCode, errors, print_fields, print_json, print_one
 from gateway.domain.backup import KEY_STORE, Manifest
 from gateway.errors import InvalidRequestError
 from gateway.flows.backup_folder import Backup, Fault
@@ -43,7 +43,7 @@ def make_key(private: Path, public: Path, *, json: Json = False) -> None:
         public: Where the public half goes, for [backup] public_key.
         json: Print one JSON document.
     """
-    _print({"key_id": make_backup_key(private, public)}, json=json)
+    print_one({"key_id": make_backup_key(private, public)}, as_json=json)
 
 
 @app.command
@@ -60,7 +60,7 @@ def create(*, to: Path, key_store: Yes = False, config: Config = None, json: Jso
     told = _silent if json else _tell_table
     made: Made = make_backup(settings, to, of_keys=key_store, told=told)
     shown = {"folder": str(made.folder), **_shown(made.manifest), "removed": made.removed}
-    _print(shown, json=json)
+    print_one(shown, as_json=json)
 
 
 @app.command
@@ -134,7 +134,7 @@ def restore(
         if nothing_lost:
             raise InvalidRequestError("--nothing-lost is said of a database")
         count = restore_key_store(settings, backup, private_key)
-        _print({"restored": KEY_STORE, "keys": count}, json=json)
+        print_one({"restored": KEY_STORE, "keys": count}, as_json=json)
         return
     told = _silent if json else _tell_table
     done = restore_database(settings, backup, private_key, is_whole=nothing_lost, told=told)
@@ -146,7 +146,7 @@ def restore(
         "erased_months": done.erased_months,
         "nothing_lost": nothing_lost,
     }
-    _print(shown, json=json)
+    print_one(shown, as_json=json)
     if done.is_stopped:
         errors.print(f"sekisho: {_SWITCH}", markup=False)
 
@@ -169,13 +169,6 @@ def _shown(manifest: Manifest) -> dict[str, object]:
     if manifest.key_store is not None:
         shown["keys"] = manifest.key_store.keys
     return shown
-
-
-def _print(fields: Mapping[str, object], *, json: bool) -> None:
-    if json:
-        print_json(fields)
-    else:
-        print_fields(fields)
 
 
 def _tell_table(name: str, rows: int) -> None:

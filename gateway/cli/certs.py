@@ -35,7 +35,7 @@ from certs.rotation import (
 )
 from codes.canonical import b64, instant
 from gateway.cli.master_key import register as register_master_key
-from gateway.cli.output import ExitCode, print_fields, print_json, print_rows
+from gateway.cli.output import ExitCode, print_fields, print_json, print_one, print_rows
 from gateway.clock import SystemClock
 from gateway.errors import InvalidRequestError
 from policies.allow_list import AllowList
@@ -182,7 +182,7 @@ def issue_client(
     issued = issue_client_files(
         keys, name, target=target, now=SystemClock().now(), listener=listener, days=days
     )
-    _print(
+    print_one(
         {
             "certificate": str(issued.files.certificate),
             "key": str(issued.files.key),
@@ -191,7 +191,7 @@ def issue_client(
             "x5t_s256": b64(bytes.fromhex(issued.sha256)),
             "not_after": instant(issued.not_after),
         },
-        json=json,
+        as_json=json,
     )
 
 
@@ -230,7 +230,7 @@ def renew_key_set_command(
     )
     newest = max((own / KEYS / KEY_SETS).iterdir())
     digest = hashlib.sha256(document).hexdigest()
-    _print({"key_set": str(newest), "file_sha256": digest}, json=json)
+    print_one({"key_set": str(newest), "file_sha256": digest}, as_json=json)
 
 
 @app.command(name="renew-permit-key")
@@ -354,10 +354,3 @@ def _expiry_row(one: Expiry, now: datetime) -> dict[str, object]:
         "not_after": instant(one.not_after),
         "days_left": round(one.days_left(now), 1),
     }
-
-
-def _print(fields: dict[str, object], *, json: bool) -> None:
-    if json:
-        print_json(fields)
-    else:
-        print_fields(fields)

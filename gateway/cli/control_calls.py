@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gateway.app.control import call_control
-from gateway.cli.output import ExitCode, errors, print_fields, print_json
+from gateway.cli.output import ExitCode, errors, print_one
 from gateway.settings import Settings
 
 
@@ -31,8 +31,5 @@ def tell(
     """Print what came of a command and return its exit code."""
     result, code = call(settings, command, arguments)
     if result:
-        if json:
-            print_json(result)
-        else:
-            print_fields(result)
+        print_one(result, as_json=json)
     return code

@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 
 from certs.publish import read_directory
 from codes.canonical import instant
-from gateway.cli.output import ExitCode, print_fields, print_json
+from gateway.cli.output import ExitCode, print_one
 from gateway.cli.serve import core
 from gateway.errors import ConfigurationError
 from gateway.settings import config_path, load_settings
@@ -42,8 +42,5 @@ def directory(*, config: Config = None, json: Json = False) -> int:
         "allow_list_digest": present.allow_list_digest,
         "organisations": sorted(present.organisations),
     }
-    if json:
-        print_json(shown)
-    else:
-        print_fields(shown)
+    print_one(shown, as_json=json)
     return ExitCode.DONE

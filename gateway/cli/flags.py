@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from gateway.cli.output import ExitCode, print_fields, print_json, print_rows
+from gateway.cli.output import ExitCode, print_json, print_one, print_rows
 from gateway.cli.staff_options import NEAR, Reach, path_id
 from policies.release import Flag as FlagKind
 
@@ -46,10 +46,7 @@ def set_flag(
         body |= answers.ask(NUMBER)
     with client.signed_in(credential):
         made = client.post("/v1/flags", body)
-    if reach.json:
-        print_json(made)
-    else:
-        print_fields(made)
+    print_one(made, as_json=reach.json)
     return ExitCode.DONE
 
 
@@ -65,10 +62,7 @@ def lift(flag_id: str, *, reason: str, reach: Reach = NEAR) -> int:
     with reach.signed_in() as client:
         client.post(f"/v1/flags/{path_id(flag_id)}/lifting", {"reason": reason})
     lifted = {"id": flag_id, "done": "lifted"}
-    if reach.json:
-        print_json(lifted)
-    else:
-        print_fields(lifted)
+    print_one(lifted, as_json=reach.json)
     return ExitCode.DONE
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from gateway.cli.output import ExitCode, print_fields, print_json, print_rows
+from gateway.cli.output import ExitCode, print_fields, print_json, print_one, print_rows
 from gateway.cli.staff_options import NEAR, Reach, path_id
 from gateway.errors import ConfigurationError, InvalidRequestError
 from policies.release import RefusalGround
@@ -89,7 +89,7 @@ def approve(hold_id: str, *, digest: str | None = None, reach: Reach = NEAR) -> 
             _confirm("Let exactly this go?")
             digest = str(preview["digest"])
         body = {"credential": answers.credential(), "digest": digest}
-        _tell(client.post(f"{path}/approvals", body), json=reach.json)
+        print_one(client.post(f"{path}/approvals", body), as_json=reach.json)
     return ExitCode.DONE
 
 
@@ -105,7 +105,7 @@ def refuse(hold_id: str, *, ground: RefusalGround, reach: Reach = NEAR) -> int:
     client = reach.client()
     with reach.answers() as answers:
         body = {"credential": answers.credential(), "ground": ground.value}
-        _tell(client.post(f"/v1/holds/{path_id(hold_id)}/refusal", body), json=reach.json)
+        print_one(client.post(f"/v1/holds/{path_id(hold_id)}/refusal", body), as_json=reach.json)
     return ExitCode.DONE
 
 
@@ -119,10 +119,3 @@ def _print_preview(preview: Mapping[str, object]) -> None:
 def _confirm(question: str) -> None:
     if input(f"{question} [y/N] ").strip().lower() != "y":
         raise InvalidRequestError("not confirmed")
-
-
-def _tell(decision: dict[str, object], *, json: bool) -> None:
-    if json:
-        print_json(decision)
-    else:
-        print_fields(decision)

@@ -6,7 +6,7 @@ import msgspec
 from cyclopts import App
 
 from gateway.cli.backoffice_options import STDIN, Reach, read_message
-from gateway.cli.output import ExitCode, print_fields, print_json, print_rows
+from gateway.cli.output import ExitCode, print_fields, print_json, print_one, print_rows
 from gateway.client import BackofficeClient
 from gateway.wire.backoffice import Inquiries, Inquiry, NewInquiry
 
@@ -133,10 +133,7 @@ def _end(reach: Reach, inquiry: Inquiry) -> ExitCode:
 
 def _done(reach: Reach, inquiry_id: str, done: str) -> ExitCode:
     told = {"id": inquiry_id, "done": done}
-    if reach.json:
-        print_json(told)
-    else:
-        print_fields(told)
+    print_one(told, as_json=reach.json)
     return ExitCode.DONE
 
 

@@ -21,7 +21,7 @@ from certs.master_token import TokenPlace
 from certs.typed_secret import TypedSecret
 from gateway.app.hardening import harden_process
 from gateway.app.own_folder import master_place, own_folder
-from gateway.cli.output import print_fields, print_json
+from gateway.cli.output import print_one
 from gateway.cli.typed import typed_secret
 from gateway.errors import InvalidRequestError
 from gateway.settings import Settings, config_path, load_settings
@@ -232,7 +232,4 @@ def _refuse_taken(target: Path) -> None:
 
 def _tell(place: MasterPlace, master: MasterKey, *, json: bool) -> None:
     fields = {"file": str(place.path), "source": place.source, "key_id": master.key_id}
-    if json:
-        print_json(fields)
-    else:
-        print_fields(fields)
+    print_one(fields, as_json=json)

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from gateway.cli.bundles import FILE_BYTES_MAX, BundleError, opened_bundle, reading, trust_of
-from gateway.cli.output import ExitCode, print_fields, print_json, print_rows
+from gateway.cli.output import ExitCode, print_fields, print_json, print_one, print_rows
 from gateway.cli.staff_options import NEAR, Json, Reach
 from gateway.errors import InvalidRequestError
 from gateway.records.bundle import Files, read_slot
@@ -111,7 +111,7 @@ def open_(month: str, target: Path, *, reach: Reach = NEAR) -> int:
         except BaseException:
             target.unlink()
             raise
-    _tell({"target": str(target), "bytes": length}, json=reach.json)
+    print_one({"target": str(target), "bytes": length}, as_json=reach.json)
     return ExitCode.DONE
 
 
@@ -144,7 +144,7 @@ def verify(
         trust = trust_of(files, root, config, history=history)
         leaves = _leaves(files, trust)
     report = _judged(raw, note, trust, leaves)
-    _tell(report, json=json)
+    print_one(report, as_json=json)
     return ExitCode.DONE if report["verified"] else ExitCode.FAILED
 
 
@@ -187,10 +187,3 @@ def _file(files: Files, name: str) -> bytes:
 def _print(page: Mapping[str, object], name: str, columns: tuple[str, ...]) -> None:
     if isinstance(rows := page.get(name), list) and rows:
         print_rows(rows, columns=columns)
-
-
-def _tell(fields: Mapping[str, object], *, json: bool) -> None:
-    if json:
-        print_json(dict(fields))
-    else:
-        print_fields(fields)

@@ -93,6 +93,14 @@ def print_fields(fields: Mapping[str, object]) -> None:
     _print_whole(table)
 
 
+def print_one(fields: Mapping[str, object], *, as_json: bool) -> None:
+    """Print one thing as JSON for programs, else as names and values for people."""
+    if as_json:
+        print_json(fields)
+    else:
+        print_fields(fields)
+
+
 def _print_whole(table: Table) -> None:
     """Print a table as wide as it is: an id that was cut short cannot be used."""
     unbounded = out.options.update(max_width=_WIDTH_MAX)

@@ -11,7 +11,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from codes.errors import CodesError
-from gateway.cli.output import ExitCode, out, print_fields, print_json, print_rows
+from gateway.cli.output import ExitCode, out, print_fields, print_json, print_one, print_rows
 from gateway.errors import ConfigurationError, InvalidRequestError
 from policies.allow_list import AllowList
 from policies.explain import QuestionError, citation_json, diff, explain, explain_lines
@@ -160,10 +160,7 @@ def show(procedure: str, *, on_date: date, facts: FactsFolder = None, json: Json
     if found is None:
         raise InvalidRequestError("no such procedure")
     shown = _shown(law, found, on_date)
-    if json:
-        print_json(shown)
-    else:
-        print_fields(shown)
+    print_one(shown, as_json=json)
     return ExitCode.DONE
 
 

@@ -11,7 +11,15 @@ from cyclopts import App, Parameter
 from gateway.app.control import call_control
 from gateway.cli.bundles import opened_bundle, reading, trust_of
 from gateway.cli.operations import app as operations_app
-from gateway.cli.output import ExitCode, errors, out, print_fields, print_json, print_rows
+from gateway.cli.output import (
+    ExitCode,
+    errors,
+    out,
+    print_fields,
+    print_json,
+    print_one,
+    print_rows,
+)
 from gateway.cli.reconcile import reconcile_exports, reconcile_online
 from gateway.cli.staff_options import NEAR, Json, Reach, path_id
 from gateway.errors import ConfigurationError, UnavailableError
@@ -346,8 +354,5 @@ def _print_report(report: Report) -> None:
 
 
 def _tell(fields: Mapping[str, object], *, json: bool) -> int:
-    if json:
-        print_json(dict(fields))
-    else:
-        print_fields(fields)
+    print_one(fields, as_json=json)
     return ExitCode.DONE

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from certs.certificates import CLIENT_DAYS
 from certs.own_keys import certificate_files, load_ca
 from gateway.app.control import call_control
-from gateway.cli.output import ExitCode, errors, print_fields, print_json
+from gateway.cli.output import ExitCode, errors, print_fields, print_one
 from gateway.cli.serve import resident_network
 from gateway.core.resident_file import read_chunks
 from gateway.core.resident_routes import REGISTRY, registry_uri
@@ -52,10 +52,7 @@ def load(file: str, *, config: Config = None, json: Json = False) -> int:
             loaded += int(str(reply.result["loaded"]))
             changed += int(str(reply.result["changed"]))
     result = {"loaded": loaded, "changed": changed}
-    if json:
-        print_json(result)
-    else:
-        print_fields(result)
+    print_one(result, as_json=json)
     return ExitCode.DONE
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from gateway.app.control import call_control
-from gateway.cli.output import ExitCode, errors, print_fields, print_json, print_rows
+from gateway.cli.control_calls import call
+from gateway.cli.output import ExitCode, errors, print_json, print_one, print_rows
 from gateway.cli.staff_options import NEAR, Reach, path_id
 from gateway.errors import InvalidRequestError
 from gateway.settings import config_path, load_settings
@@ -54,11 +54,9 @@ def run(
 
 def _ask(command: str, config: Path | None, *, json: bool) -> int:
     settings = load_settings(config_path(config))
-    reply = call_control(settings.control_socket, command)
-    if reply.problem is not None:
-        errors.print(f"sekisho: {reply.problem.get('title')}", markup=False)
-        return ExitCode.FAILED
-    result = reply.result or {}
+    result, code = call(settings, command, {})
+    if code is not ExitCode.DONE:
+        return code
     if json:
         print_json(result)
     elif isinstance(rows := result.get("terms"), list):
@@ -90,10 +88,7 @@ def approve(month: str, *, reach: Reach = NEAR) -> int:
     with reach.answers() as answers:
         body = {"credential": answers.credential()}
         row = client.post(f"/v1/erasures/{_path_month(month)}/approvals", body)
-    if reach.json:
-        print_json(row)
-    else:
-        print_fields(row)
+    print_one(row, as_json=reach.json)
     return ExitCode.DONE
 
 
@@ -110,10 +105,7 @@ def hold(first_month: str, last_month: str, *, ground: str, reach: Reach = NEAR)
     body = {"first_month": first_month, "last_month": last_month, "ground": ground}
     with reach.signed_in() as client:
         made = client.post("/v1/legal-holds", body)
-    if reach.json:
-        print_json(made)
-    else:
-        print_fields(made)
+    print_one(made, as_json=reach.json)
     return ExitCode.DONE
 
 
@@ -128,10 +120,7 @@ def lift(legal_hold_id: str, *, reach: Reach = NEAR) -> int:
     with reach.signed_in() as client:
         client.post(f"/v1/legal-holds/{path_id(legal_hold_id)}/lifting")
     lifted = {"id": legal_hold_id, "done": "lifted"}
-    if reach.json:
-        print_json(lifted)
-    else:
-        print_fields(lifted)
+    print_one(lifted, as_json=reach.json)
     return ExitCode.DONE
 
 

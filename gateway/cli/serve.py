@@ -14,7 +14,7 @@ from gateway.app.control import call_control
 from gateway.app.hardening import harden_process, refuse_optimised
 from gateway.app.own_folder import master_place
 from gateway.cli.main import program_version
-from gateway.cli.output import ExitCode, errors, print_fields, print_json
+from gateway.cli.output import ExitCode, errors, print_one
 from gateway.cli.typed import typed_secret
 from gateway.errors import ConfigurationError
 from gateway.settings import (
@@ -183,8 +183,5 @@ def _ask(command: str, config: Path | None, *, json: bool) -> int:
 
 
 def _tell(result: dict[str, object] | None, *, json: bool) -> int:
-    if json:
-        print_json(result)
-    else:
-        print_fields(result or {})
+    print_one(result or {}, as_json=json)
     return ExitCode.DONE

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from gateway.app.control import call_control
-from gateway.cli.output import ExitCode, errors, print_fields, print_json, print_rows
+from gateway.cli.output import ExitCode, errors, print_json, print_one, print_rows
 from gateway.cli.staff_options import NEAR, Reach, path_id
 from gateway.errors import InvalidRequestError
 
@@ -30,7 +30,7 @@ def add(name: str, *, role: Roles = (), first: Flag = False, reach: Reach = NEAR
         return _add_first(name, role, reach)
     with reach.signed_in() as client:
         made = client.post("/v1/staff", {"name": name, "roles": list(role)})
-    _tell(made, json=reach.json)
+    print_one(made, as_json=reach.json)
     return ExitCode.DONE
 
 
@@ -50,7 +50,7 @@ def enrol(*, reach: Reach = NEAR) -> int:
     body = {
         ("password" if name == "new_password" else name): value for name, value in given.items()
     }
-    _tell(client.post("/v1/enrolments", body), json=reach.json)
+    print_one(client.post("/v1/enrolments", body), as_json=reach.json)
     return ExitCode.DONE
 
 
@@ -68,7 +68,7 @@ def password(*, reach: Reach = NEAR) -> int:
         credential = answers.credential()
         chosen = answers.ask("new_password")["new_password"]
     client.post("/v1/passwords", {"credential": credential, "password": chosen})
-    _tell({"changed": "password"}, json=reach.json)
+    print_one({"changed": "password"}, as_json=reach.json)
     return ExitCode.DONE
 
 
@@ -101,7 +101,7 @@ def roles(staff_id: str, *, role: Roles, reach: Reach = NEAR) -> int:
     """
     with reach.signed_in() as client:
         client.put(f"/v1/staff/{path_id(staff_id)}/roles", {"roles": list(role)})
-    _tell({"staff_id": staff_id, "roles": list(role)}, json=reach.json)
+    print_one({"staff_id": staff_id, "roles": list(role)}, as_json=reach.json)
     return ExitCode.DONE
 
 
@@ -150,19 +150,12 @@ def _add_first(name: str, role: tuple[str, ...], reach: Reach) -> int:
         problem = reply.problem or {}
         errors.print(f"sekisho: {problem.get('title')}", markup=False)
         return ExitCode.REFUSED if problem.get("type") == "staff-rule" else ExitCode.FAILED
-    _tell(reply.result, json=reach.json)
+    print_one(reply.result, as_json=reach.json)
     return ExitCode.DONE
 
 
 def _act(staff_id: str, what: str, reach: Reach) -> int:
     with reach.signed_in() as client:
         answer = client.post(f"/v1/staff/{path_id(staff_id)}/{what}")
-    _tell({"staff_id": staff_id, "done": what, **answer}, json=reach.json)
+    print_one({"staff_id": staff_id, "done": what, **answer}, as_json=reach.json)
     return ExitCode.DONE
-
-
-def _tell(fields: dict[str, object], *, json: bool) -> None:
-    if json:
-        print_json(fields)
-    else:
-        print_fields(fields)

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
-from gateway.cli.output import ExitCode, print_fields, print_json, print_rows
+from gateway.cli.output import ExitCode, print_json, print_one, print_rows
 from gateway.cli.staff_options import NEAR, Reach, path_id
 
 COLUMNS: Final = ("id", "by", "value", "reason", "maker", "set_at", "until", "lifted_at")
@@ -31,10 +31,7 @@ def set_switch(
         body["until"] = until
     with reach.signed_in() as client:
         made = client.post("/v1/switches", body)
-    if reach.json:
-        print_json(made)
-    else:
-        print_fields(made)
+    print_one(made, as_json=reach.json)
     return ExitCode.DONE
 
 
@@ -49,10 +46,7 @@ def lift(switch_id: str, *, reach: Reach = NEAR) -> int:
     with reach.signed_in() as client:
         client.post(f"/v1/switches/{path_id(switch_id)}/lifting")
     lifted = {"id": switch_id, "done": "lifted"}
-    if reach.json:
-        print_json(lifted)
-    else:
-        print_fields(lifted)
+    print_one(lifted, as_json=reach.json)
     return ExitCode.DONE
 
 

@@ -9,9 +9,10 @@ from codes.canonical import instant
 from gateway.domain.staff import StaffPermission
 from gateway.errors import InvalidBodyError, NotFoundError
 from gateway.flows.erase_months import month_text
-from gateway.flows.record_archive import MEDIA_TYPE, archived
+from gateway.flows.record_archive import MEDIA_TYPE
 from gateway.flows.review_operations import OperationSearch, archive_files, unknown_kinds
 from gateway.http.routes import Permission, Route
+from gateway.listeners.staff.archives import send_archive
 from gateway.listeners.staff.records import cursor_after, instant_in, position_after
 from gateway.listeners.staff.services import LogStaffCall
 from gateway.records.operations import OperationRow
@@ -75,12 +76,7 @@ async def open_operation_archive(call: LogStaffCall) -> web.StreamResponse:
         raise NotFoundError("archive: no such month")
     month = int(text.replace("-", ""))
     opened = await call.services.operations.open(month, reader=call.caller.staff)
-    response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPE})
-    await response.prepare(call.request)
-    async for piece in archived(archive_files(opened)):
-        await response.write(piece)
-    await response.write_eof()
-    return response
+    return await send_archive(call.request, archive_files(opened))
 
 
 ROUTES: Final = (

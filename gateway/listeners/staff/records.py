@@ -11,10 +11,11 @@ from codes.errors import CodesError
 from codes.numbers import UnifiedNumber
 from gateway.domain.staff import StaffPermission
 from gateway.errors import InvalidBodyError, InvalidQueryError
-from gateway.flows.record_archive import MEDIA_TYPE, archived
+from gateway.flows.record_archive import MEDIA_TYPE
 from gateway.flows.review_records import RecordSearch
 from gateway.http.paging import cursor_of, read_place
 from gateway.http.routes import Permission, Route
+from gateway.listeners.staff.archives import send_archive
 from gateway.listeners.staff.services import StaffCall
 from gateway.storage.records import Position, StoredEntry
 from gateway.wire.staff_records import Record, Records, RecordsExport, RecordShown, RecordsSearch
@@ -64,12 +65,7 @@ async def export_records(call: StaffCall, body: RecordsExport) -> web.StreamResp
         ends=instant_in(body.ends, "/ends"),
         by=call.caller.staff.staff_id,
     )
-    response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPE})
-    await response.prepare(call.request)
-    async for piece in archived(export.files(period)):
-        await response.write(piece)
-    await response.write_eof()
-    return response
+    return await send_archive(call.request, export.files(period))
 
 
 ROUTES: Final = (
