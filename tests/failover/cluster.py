@@ -261,6 +261,8 @@ class Cluster:
                 **_address(node.port),
                 "data_dir": str(node.data),
                 "bin_dir": str(_programs(node)),
+                # Else a node made anew waits for a checkpoint at its ease: up to minutes.
+                "basebackup": [{"checkpoint": "fast"}],
                 "pgpass": str(node.folder / "pgpass"),
                 "pg_hba": _TRUST,
                 "authentication": {

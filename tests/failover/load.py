@@ -28,16 +28,17 @@ class Load:
     writer: RecordWriter
     acknowledged: list[Recorded] = field(default_factory=list)
     refused: int = 0
+    last_refusal: str | None = None
     _last_at: float = field(default_factory=time.monotonic)
     gap_s: float = 0.0
     """The longest time in which nothing was acknowledged."""
 
     async def more(self, count: int) -> None:
         """Return when so many more entries are acknowledged."""
-        wanted = len(self.acknowledged) + count
-        async with asyncio.timeout(_GOES_ON_S):
-            while len(self.acknowledged) < wanted:
-                await asyncio.sleep(0.005)
+        wanted, until = len(self.acknowledged) + count, time.monotonic() + _GOES_ON_S
+        while len(self.acknowledged) < wanted:
+            assert time.monotonic() < until, f"refused {self.refused}, last: {self.last_refusal}"
+            await asyncio.sleep(0.005)
 
     async def run(self, name: str) -> None:
         """Append until cancelled; what is refused is not tried again, the next one is."""
@@ -45,8 +46,9 @@ class Load:
             drafts = [a_draft(Mark(mark=os.urandom(8).hex())) for _ in range(3)]
             try:
                 outcomes = await self.writer.append(drafts, source=name)
-            except UnavailableError:
+            except UnavailableError as error:
                 self.refused += 1
+                self.last_refusal = f"{type(error).__name__}: {error}"
                 await asyncio.sleep(_AGAIN_S)
                 continue
             now = time.monotonic()

@@ -9,6 +9,7 @@ import pytest
 
 from certs.errors import KeyStoreError
 from certs.keystore import KeyStore
+from codes.canonical import tokyo_month
 from gateway.domain.hold import SameApproverError
 from gateway.errors import NotFoundError, RefusedError
 from gateway.flows.backup_folder import forget_old_key_stores
@@ -118,8 +119,7 @@ async def test_the_database_itself_refuses_whatever_the_program_says(scene: Scen
                 await erasures.erase(connection, month)
             return caught.value.reason
 
-    this_month = datetime.now(UTC)
-    young = this_month.year * 100 + this_month.month
+    young = int(tokyo_month(datetime.now(UTC)).replace("-", ""))
 
     assert await refused(OLD) == "two-people-needed"
     assert await refused(young) == "not-due"

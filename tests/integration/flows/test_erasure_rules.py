@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
+from codes.canonical import tokyo_month
 from gateway.storage import erasures
 from tests.integration.flows.erasure_scene import OLD, Scene
 
@@ -33,10 +34,10 @@ async def test_the_running_role_agrees_for_nobody_whom_the_database_does_not_kno
 ) -> None:
     """Direct calls: what the database takes does not rest on what the program asked before."""
     officer, auditor, approver = [(one.staff_id, one.credential_id) for one in scene.people]
-    now = datetime.now(UTC)
+    this_month = int(tokyo_month(datetime.now(UTC)).replace("-", ""))
     refused = {
         "no-such-month": (201801, *officer),
-        "not-due": (now.year * 100 + now.month, *officer),
+        "not-due": (this_month, *officer),
         "may-not-decide": (OLD, *approver),
     }
     strangers = [("f" * 32, "f" * 32), (auditor[0], officer[1]), (officer[0], auditor[1])]
