@@ -60,6 +60,11 @@ class WitnessState:
         """The witnesses that our own directory entry names."""
         return self._trust.directory.organisation(self._trust.organisation).witnesses
 
+    @property
+    def is_enrolling(self) -> bool:
+        """Whether some slot was not cosigned by enough witnesses even once."""
+        return self._seen.not_cosigned
+
     async def look(self) -> None:
         """Read again how far the witnesses are, and tell Prometheus."""
         async with self._database.read() as connection:

@@ -12,7 +12,7 @@ import structlog
 from gateway.errors import SekishoError
 from gateway.flows.context import Context
 from gateway.flows.cosigning import Cosigning
-from gateway.jobs.periodic import every
+from gateway.jobs.periodic import every, once
 from gateway.storage.cosigned import (
     Cosigned,
     WitnessedSlot,
@@ -24,11 +24,14 @@ from gateway.storage.cosigned import (
 
 log = structlog.get_logger()
 
+_NAME: Final = "witnesses"
 TURN_S: Final = 2.0
 LEASE_S: Final = 10.0
 """A worker that died leaves its turn to another after this long."""
 VISIT_S: Final = 6.0
 """How long a witness is left alone after a visit; with a turn and the visit below 10 s."""
+ENROLLING_S: Final = (*(0.25,) * 4, *(0.5,) * 4, *(1.0,) * 6)
+"""The first pauses, while not enough witnesses have cosigned for the first time."""
 AGAIN: Final = timedelta(hours=20)
 """When a slot that has not grown is cosigned once more: every day (PROTOCOL §5)."""
 THIN_S: Final = 3600.0
@@ -47,11 +50,13 @@ class WitnessJob:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._visited: dict[str, float] = {}
         self._next_thinning = 0.0
+        self._rest_s = VISIT_S
 
     async def run(self) -> None:
         """Go on until cancelled; then another worker takes the turn at once."""
         try:
-            await every(TURN_S, self.turn, name="witnesses")
+            await self._enrol()
+            await every(TURN_S, self.turn, name=_NAME)
         finally:
             for task in self._under_way.values():
                 task.cancel()
@@ -76,6 +81,18 @@ class WitnessJob:
             self._next_thinning = self._monotonic() + THIN_S
             await self._thin()
 
+    async def _enrol(self) -> None:
+        """Come round soon at first: who starts together is not there for each other at once."""
+        state = self._context.witnesses
+        for pause_s in ENROLLING_S:
+            if not state.is_enrolling:
+                break
+            self._rest_s = pause_s
+            await once(self.turn, name=_NAME)
+            await asyncio.sleep(pause_s)
+            await once(state.look, name=_NAME)
+        self._rest_s = VISIT_S
+
     async def settle(self) -> None:
         """Return when no visit is under way."""
         while self._under_way:
@@ -91,7 +108,7 @@ class WitnessJob:
 
     def _is_rested(self, witness: str) -> bool:
         last = self._visited.get(witness)
-        return last is None or self._monotonic() - last >= VISIT_S
+        return last is None or self._monotonic() - last >= self._rest_s
 
     def _monotonic(self) -> float:
         return self._context.clock.monotonic()

@@ -261,6 +261,7 @@ async def test_a_witness_that_holds_another_tree_of_ours_raises_the_alarm(
     assert (loss["known_from"], loss["known_size"], is_frozen) == (CORE, 50, True)
     # Nobody is asked to cosign it any more, so that it keeps nobody from being ready.
     assert (slot, CORE) not in await cosigned_of(city)
+    clock.ahead += MINUTE  # permits of before the loss are answered to nobody
 
 
 async def test_what_a_witness_only_says_freezes_nothing(network: Network) -> None:
