@@ -60,6 +60,14 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def quick_folder() -> Iterator[Path]:
+    """An empty folder for whole databases, in memory where there is room."""
+    with tempfile.TemporaryDirectory(prefix="sekisho-test-", dir=memory_folder()) as folder:
+        Path(folder).chmod(0o711)  # databases of root run as somebody else
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
 async def migrated_template(postgres: EmbeddedPostgres) -> str:
     """The name of a database that holds the whole schema and no data."""

@@ -35,17 +35,16 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def played(quick_folder: Path) -> dict[str, Any]:
     """The document of one run, and what it left where it worked."""
-    folder = tmp_path_factory.mktemp("temporary")
     done = subprocess.run(
         [*COMMAND, "--json"],
         capture_output=True,
-        env=os.environ | {"TMPDIR": str(folder)},
+        env=os.environ | {"TMPDIR": str(quick_folder)},
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    return {"document": json.loads(done.stdout), "left": list(folder.iterdir())}
+    return {"document": json.loads(done.stdout), "left": list(quick_folder.iterdir())}
 
 
 def test_every_step_comes_out_as_the_story_says(played: dict[str, Any]) -> None:
