@@ -29,7 +29,7 @@ endpoint = "https://127.0.0.1:9003"
 
 @pytest.fixture
 def network(tmp_path: Path) -> Network:
-    return a_network(datetime.now(UTC).replace(hour=0, minute=0, second=0)).copy(tmp_path / "n")
+    return a_network(datetime.now(UTC).replace(minute=0, second=0)).copy(tmp_path / "n")
 
 
 class Shell:
