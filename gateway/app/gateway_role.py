@@ -171,7 +171,7 @@ def make_flows(
         deliver=Deliver(context, answering),
         given_up=AnswersToGivenUp(context, receipts),
         reconcile=Reconcile(context, receipts, outcomes),
-        checker=CheckProvisions(context, rules),
+        checker=CheckProvisions(context),
         erase_months=EraseMonths(
             database=context.database,
             writer=context.writer,
