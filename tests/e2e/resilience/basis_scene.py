@@ -162,6 +162,6 @@ async def worker_with_rules(
         await gateway.role.close()
 
 
-def later_than(scene: Scene, **by: float) -> Context:
-    """Return the provider's floor under a clock that is ahead of the scene's."""
-    return replace(scene.city.context, clock=WorldClock(scene.clock.ahead + timedelta(**by)))
+def later_than(scene: Scene, gateway: Gateway, **by: float) -> Context:
+    """Return a gateway's floor under a clock that is ahead of the scene's."""
+    return replace(gateway.context, clock=WorldClock(scene.clock.ahead + timedelta(**by)))

@@ -4,7 +4,9 @@ It is changed behind the gateway's back, as somebody with every right on its dat
 is undone at the end of each test.
 """
 
+import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import LiteralString
 
 import asyncpg
@@ -14,8 +16,10 @@ from codes.canonical import tokyo_day
 from gateway.demo import cast
 from gateway.flows import check_provisions
 from gateway.flows.check_provisions import CheckProvisions
-from gateway.flows.keep_basis import LAW_KIND
-from gateway.flows.record_types import new_id
+from gateway.flows.keep_basis import LAW_KIND, RULES_KIND
+from gateway.flows.record_types import Draft, EffectRefusedError, new_id
+from gateway.storage import basis
+from gateway.storage.basis import BasisInUse
 from gateway.storage.embedded import SUPERUSER, EmbeddedPostgres
 from tests.conftest import NewDatabase
 from tests.e2e.parties import Network
@@ -203,7 +207,7 @@ async def test_flags_that_may_be_deleted_meanwhile_accuse_nobody(
 
     found = await checked(scene.city)
     day = tokyo_day(scene.clock.now())
-    late = await CheckProvisions(later_than(scene, days=61)).run(day)
+    late = await CheckProvisions(later_than(scene, scene.city, days=61)).run(day)
 
     assert about(found, held.permit_id) == [(check_provisions.WITHOUT_GROUND, None)]
     assert about(late, held.permit_id) == about(late, given) == []
@@ -225,7 +229,44 @@ async def test_a_flag_that_still_stands_is_judged_by_however_long_ago(
     )
 
     day = tokyo_day(scene.clock.now())
-    late = await CheckProvisions(later_than(scene, days=61)).run(day)
+    late = await CheckProvisions(later_than(scene, scene.city, days=61)).run(day)
 
     ((reason, _),) = about(late, view.row.permit_id)
     assert reason == check_provisions.HELD
+
+
+async def test_switches_that_may_be_deleted_meanwhile_accuse_nobody(scene: Scene) -> None:
+    await exchanged(scene)
+    day = tokyo_day(scene.clock.now())
+
+    found = await checked(scene.union)
+    late = await CheckProvisions(later_than(scene, scene.union, days=7 * 366 + 1)).run(day)
+
+    assert found.unchecked == late.checked == 0
+    assert late.unchecked == found.checked > 0
+
+
+async def test_the_database_takes_no_rules_under_the_name_of_others(scene: Scene) -> None:
+    """What two workers that start at once could otherwise do."""
+    rows = await kept(scene.city)
+    other = b'{"format":1}'
+    async with scene.city.context.database.read() as connection:
+        await basis.store_document(connection, "rules", other)
+    row = replace(
+        rows[-1],
+        number=1 + max(row.number for row in rows),
+        entry_id=new_id(),
+        rules=hashlib.sha256(other).hexdigest(),
+    )
+    draft = Draft(
+        kind=RULES_KIND,
+        members={},
+        private=row.to_json(),
+        entry_id=row.entry_id,
+        effects=(BasisInUse(basis=row),),
+    )
+
+    (outcome,) = await scene.city.context.writer.append([draft], source="test")
+
+    assert isinstance(outcome, EffectRefusedError)
+    assert await kept(scene.city) == rows

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from certs.publish import DirectoryChanges
 from gateway.demo import cast
@@ -184,15 +185,17 @@ async def test_two_workers_that_adopt_at_once_keep_it_once(scene: Scene) -> None
     recorded = len(await entries(scene.city, LAW_KIND))
     async with scene.another_worker(NAGAOKA) as other:
         await published(scene, next_law(scene, "law-for-two"), UNION)
-        async with scene.gate_held(NAGAOKA, until_waiting=2):
-            looks = [
-                asyncio.ensure_future(one.flows.continuations._look_for_directory())
-                for one in (scene.city, other)
-            ]
-        await asyncio.gather(*looks)
+        with capture_logs() as lines:
+            async with scene.gate_held(NAGAOKA, until_waiting=2):
+                looks = [
+                    asyncio.ensure_future(one.flows.continuations._look_for_directory())
+                    for one in (scene.city, other)
+                ]
+            await asyncio.gather(*looks)
         scene.city.context.trust.is_clock_off = False
         versions = {one.context.trust.law.law_version for one in (scene.city, other)}
     assert versions == {"law-for-two"}
+    assert [one["event"] for one in lines if "basis" in one["event"]] == ["basis_kept"]
     assert [row.law_version for row in (await kept(scene.city))[len(rows) :]] == ["law-for-two"]
     assert len(await entries(scene.city, LAW_KIND)) == recorded + 1
 

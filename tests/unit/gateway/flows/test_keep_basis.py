@@ -1,12 +1,16 @@
 """Which basis is recorded next, as which kind, and where it stands among the others."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Final
 
+from certs.bodies import ListedBodies
 from gateway.flows.keep_basis import LAW_KIND, RULES_KIND, next_basis
-from gateway.flows.stood import MARGIN, SPREAD, StoodBases, Window
+from gateway.flows.stood import MARGIN, SPREAD, StoodBases, StoodBasis, Window
 from gateway.storage.basis import Basis
+from policies.allow_list import AllowList
+from policies.facts import Facts
+from policies.release import shipped_rules
 
 NOON: Final = datetime(2026, 7, 1, 3, tzinfo=UTC)
 FIRST: Final = Basis(
@@ -93,10 +97,22 @@ def test_a_law_that_another_worker_passed_over_takes_its_place_before_the_newest
     assert next_basis(rows, newest, is_start=True) is None
 
 
-def test_nothing_is_known_of_before_the_first() -> None:
-    slack = SPREAD + MARGIN
-    bases = StoodBases(windows=[Window(basis=None, begins=NOON - slack, ends=None)], first=NOON)
+def test_nothing_is_known_of_before_the_first_nor_where_one_cannot_be_read() -> None:
+    readable = StoodBasis(
+        row=FIRST,
+        law=AllowList.build(Facts(version="law-1", data_from=date(2024, 5, 27)), version=1),
+        bodies=ListedBodies.of({}),
+        rules=shipped_rules(),
+    )
+    begins, moment = NOON - SPREAD, NOON - MARGIN
+    one, none = (Window(basis=basis, begins=begins, ends=None) for basis in (readable, None))
 
-    assert not bases.around(NOON - timedelta(hours=1)).is_known
-    assert not bases.around(NOON).is_known  # it cannot be read
-    assert not StoodBases(windows=[], first=None).around(NOON).is_known
+    def around(instant: datetime, *windows: Window) -> tuple[int, bool]:
+        found = StoodBases(windows=windows, first=NOON).around(instant)
+        return len(found.bases), found.is_known
+
+    assert around(moment, one) == (1, False)
+    assert around(NOON, one) == (1, True)
+    assert around(NOON, one, none) == (1, False)
+    assert around(NOON) == (0, False)
+    assert around(begins - MARGIN, one) == (0, False)
