@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
+from certs.bodies import ORGANISATIONS_MAX, classes_on
 from certs.certificates import TlsCertificate
 from certs.directory_index import DirectoryIndex
 from certs.documents import read_document
@@ -38,7 +39,6 @@ ALLOW_LIST_TYPE: Final = "allow-list"
 DIRECTORY_BYTES_MAX: Final = 256 * 1024 * 1024
 """Above the 8 MiB of other bodies: 1,800 organisations with key sets of years stand in it."""
 ALLOW_LIST_BYTES_MAX: Final = 64 * 1024 * 1024
-ORGANISATIONS_MAX: Final = 10_000
 VALIDITY: Final = timedelta(hours=24)
 VALIDITY_MAX: Final = timedelta(days=7)
 CLOCK_LEEWAY: Final = timedelta(seconds=30)
@@ -222,13 +222,13 @@ class Directory:
         except KeyError:
             raise DirectoryError("unknown-body", "directory") from None
 
+    def organisation_of(self, body_code: str) -> str:
+        """Return the name of the organisation that has a body, or raise `DirectoryError`."""
+        return self.body(body_code)[0].name
+
     def classes_of(self, body_code: str, day: date) -> frozenset[str]:
         """Return the classes a body holds on a law day, its delegator's among them (委任)."""
-        _, body = self.body(body_code)
-        held = body.classes
-        if body.delegated_by is not None:
-            held += self.body(body.delegated_by)[1].classes
-        return frozenset(part.class_id for part in held if part.holds_on(day))
+        return classes_on(self.body(body_code)[1], lambda code: self.body(code)[1], day)
 
     def key_set_at(self, name: str, moment: datetime) -> KeySet:
         """Return the key set an organisation had in force at that moment, or raise."""

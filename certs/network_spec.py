@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from certs.directory import LAW_DAY_ENVIRONMENTS, ORGANISATIONS_MAX, PRODUCTION, VALIDITY_MAX
+from certs.bodies import ORGANISATIONS_MAX
+from certs.directory import LAW_DAY_ENVIRONMENTS, PRODUCTION, VALIDITY_MAX
 from certs.errors import DirectoryError
 from certs.members import (
     read_day,

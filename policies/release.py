@@ -161,11 +161,22 @@ class ReleaseRules(Fact, frozen=True, kw_only=True):
             rules = msgspec.convert(tomllib.loads(text), type=cls)
         except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
             raise RulesError("rules-malformed", str(error)) from error
-        if len({rule.id for rule in rules.rules}) != len(rules.rules):
-            raise RulesError("duplicate-rule", "an id stands twice")
-        for rule in rules.rules:
-            _check_rule(rule)
+        _check(rules)
         return rules
+
+    @classmethod
+    def from_document(cls, raw: bytes) -> Self:
+        """Read rules that were written by `to_document`; raises `RulesError`."""
+        try:
+            rules = msgspec.json.decode(raw, type=cls)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RulesError("rules-malformed", "rules: not as they were written") from error
+        _check(rules)
+        return rules
+
+    def to_document(self) -> bytes:
+        """Return the rules as they are kept; equal rules have equal bytes, whatever their file."""
+        return msgspec.json.encode(self, order="deterministic")
 
 
 def shipped_rules() -> ReleaseRules:
@@ -191,6 +202,13 @@ def evaluate(rules: ReleaseRules, situation: Situation) -> Release:
         deadline=min(timedelta(hours=rule.deadline_hours or 0) for rule in applying),
         reasons=tuple(sorted({rule.reason for rule in applying})),
     )
+
+
+def _check(rules: ReleaseRules) -> None:
+    if len({rule.id for rule in rules.rules}) != len(rules.rules):
+        raise RulesError("duplicate-rule", "an id stands twice")
+    for rule in rules.rules:
+        _check_rule(rule)
 
 
 def _check_rule(rule: Rule) -> None:

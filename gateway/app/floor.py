@@ -229,9 +229,17 @@ class Following(Protocol):
 class DirectoryPoll:
     """Fetches the directory from the core, adopts what holds, and keeps it beside the keys."""
 
-    def __init__(self, worker: WorkerContext, context: Following) -> None:
+    def __init__(
+        self,
+        worker: WorkerContext,
+        context: Following,
+        *,
+        looked: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`looked` is called after every look, whether another directory was adopted or not."""
         self.memory: Final = trust_memory(worker, context.database, context.trust)
         self._interval_s = worker.settings.network.directory_poll_s
+        self._looked = looked
         self._context = context
         self._clock = context.clock
         self._wake = asyncio.Event()
@@ -263,6 +271,12 @@ class DirectoryPoll:
 
     async def look(self) -> bool:
         """Fetch and adopt once; tells whether the directory changed."""
+        changed = await self._look()
+        if self._looked is not None:
+            await self._looked()
+        return changed
+
+    async def _look(self) -> bool:
         trust, peers = self._context.trust, self._context.peers
         trust.turn()
         try:

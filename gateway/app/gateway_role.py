@@ -31,6 +31,7 @@ from gateway.flows.forks import Forks
 from gateway.flows.given_up import TURN_S as GIVEN_UP_S
 from gateway.flows.given_up import AnswersToGivenUp
 from gateway.flows.inquire import Inquire
+from gateway.flows.keep_basis import KeepBasis
 from gateway.flows.notices import Notices
 from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.outcomes import Outcomes
@@ -117,11 +118,14 @@ async def compose(worker: WorkerContext) -> Gateway:
     stack = AsyncExitStack()
     try:
         context = await stack.enter_async_context(laid_floor(worker, load_gate=read_gate))
-        poll = DirectoryPoll(worker, context)
+        rules = read_rules(worker.settings)
+        basis = KeepBasis(context, rules)
+        await basis.begin()
+        poll = DirectoryPoll(worker, context, looked=basis.keep)
         context.trust.fetch_with(poll.look_soon)
         flows = make_flows(
             context,
-            rules=read_rules(worker.settings),
+            rules=rules,
             archives=worker.settings.archives_dir,
             look_for_directory=poll.look,
         )
@@ -167,7 +171,7 @@ def make_flows(
         deliver=Deliver(context, answering),
         given_up=AnswersToGivenUp(context, receipts),
         reconcile=Reconcile(context, receipts, outcomes),
-        checker=CheckProvisions(context, rules),
+        checker=CheckProvisions(context),
         erase_months=EraseMonths(
             database=context.database,
             writer=context.writer,

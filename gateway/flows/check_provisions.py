@@ -2,73 +2,57 @@
 
 What is derived again, of every inquiry we made and every provision and delivery we gave: the law
 of its law day by the signed list, assessments and the network's switches as that list states them,
-our own stop switches, and for provisions the flags of the person and the release rules, each as it
-stood at the entry's time. A decision and a change within `MARGIN` of each other may have met in
-either order, so only what stood clearly before or after counts.
+bodies and classes, our own stop switches, and for provisions the flags of the person and the
+release rules, each as it stood at the entry's time. List, bodies and rules are those that were kept
+when they came into use (`keep_basis.py`); a version on record that was not in use then is itself a
+finding. A decision and a change within `MARGIN` of each other may have met in either order, and a
+directory reaches every worker within `SPREAD`, so only what stood clearly before or after counts.
 
-What cannot be, is counted as unchecked and never guessed: what was decided on another version of
-the list or of the rules than is in force now; bodies that have left the directory since; answers
-whose month's key is gone. Not looked at: a replica's content, which may have changed since; whether
-a sampled rule should have drawn this answer; refusals that never came to a provision; permits of
-the core. Flags and switches are read from their tables, which keep when each was set and lifted;
-that those tables agree with their entries is for the record log to show.
+What cannot be, is counted as unchecked and never guessed: what is from before the first kept basis,
+or rests on one that is gone or was changed since (that is named once); answers whose month's key is
+gone; what a flag or switch may have decided that has ended so long ago that it is not kept any
+more. Not looked at: a replica's content, which may have changed since; whether a sampled rule
+should have drawn this answer; refusals that never came to a provision; permits of the core. Flags
+and switches are read from their tables, which keep when each was set and lifted; that those tables
+agree with their entries is for the record log to show.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, assert_never
 
 import structlog
 
 from certs.errors import KeyStoreError
 from codes.canonical import TOKYO, unb64
 from codes.errors import CodesError
-from codes.numbers import UnifiedNumber
-from gateway.flows.answering import CODE, LAW_CHANGED, REPLY_KEY, information_names
 from gateway.flows.context import Context
-from gateway.flows.lawful import RefusedByLawError, UnknownBodyError, decide_statement
+from gateway.flows.derive import FORBIDDEN, NOT_KEPT, Against, Derive, Releases, Unchecked
 from gateway.flows.record_read import OpenedEntry, RecordReader, Search
 from gateway.flows.record_types import Draft, Recorded, SearchColumns
+from gateway.flows.stood import MARGIN, BasisReader
 from gateway.records.entry import parse_entry
 from gateway.records.errors import RecordsError
 from gateway.records.kinds import Delivery, Inquiry, Provision
-from gateway.storage import flags, switches
+from gateway.storage import switches
 from gateway.storage.database import Database
-from gateway.storage.flags import Flag
 from gateway.storage.records import PAGE_ENTRIES_MAX
-from gateway.storage.switches import SwitchRow
-from policies.release import (
-    SHARE_OF,
-    Automatic,
-    HoldAnswer,
-    RefuseAnswer,
-    Release,
-    ReleaseRules,
-    Situation,
-    evaluate,
-)
+from policies.release import Automatic, HoldAnswer, RefuseAnswer
 
 log = structlog.get_logger()
 
 KIND: Final = "provisions-checked"
 SOURCE: Final = "provision-checker"
-MARGIN: Final = timedelta(seconds=30)
 LISTED_MAX: Final = 200
 KINDS: Final = ("inquiry", "provision", "delivery")
-_NOT_LAW: Final = frozenset({LAW_CHANGED, REPLY_KEY, CODE, UnknownBodyError.problem})
-"""Grounds of a denial that rest on what is not kept: keys, codes, an older list."""
 
 DAMAGED: Final = "record-damaged"
-FORBIDDEN: Final = "given-though-forbidden"
+BASIS_DAMAGED: Final = "basis-damaged"
 HELD: Final = "given-though-held"
 WITHOUT_GROUND: Final = "withheld-without-ground"
 DENIED: Final = "denied-though-lawful"
 NOT_HELD: Final = "delivered-without-hold"
-
-
-class Unchecked(Exception):  # noqa: N818 - not an error: a decision that nobody can derive again
-    """What the decision rested on is not there any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +76,11 @@ class Checked:
     findings: list[Finding] = field(default_factory=list)
 
 
-Period: TypeAlias = tuple[datetime, datetime]
-T = TypeVar("T", Flag, SwitchRow)
-
-
 class CheckProvisions:
     """The checker of one gateway. It reads through sessions that cannot write."""
 
-    def __init__(self, context: Context, rules: ReleaseRules) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._rules = rules
 
     async def run(self, day: date, *, by: str | None = None) -> Checked:
         """Check what was decided on a day (Tokyo), and record that it was done, by whom if asked.
@@ -110,7 +89,7 @@ class CheckProvisions:
         """
         checked = Checked(day=day)
         async with self._context.database.read_only() as database:
-            await _Day(self._context, self._rules, database, checked).check()
+            await _check(self._context, database, checked)
         await self._record(checked, by)
         return checked
 
@@ -141,28 +120,31 @@ class CheckProvisions:
             raise outcome
 
 
+async def _check(context: Context, database: Database, checked: Checked) -> None:
+    begins = datetime.combine(checked.day, time(), TOKYO).astimezone(UTC)
+    ends = begins + timedelta(days=1)
+    reader = RecordReader(
+        database=database, organisation=context.trust.organisation, keys=context.vault.keys
+    )
+    bases = await BasisReader(database, reader, context.trust).of(begins - MARGIN, ends + MARGIN)
+    async with database.read() as connection:
+        stood = await switches.stood(connection, begins - MARGIN, ends + MARGIN)
+    checked.findings += [
+        Finding(reason=BASIS_DAMAGED, kind=fault.kind, entry_id=fault.entry_id, ground=fault.what)
+        for fault in bases.faults
+    ]
+    await _Day(reader, Derive(context, database, bases, stood), checked).check(begins, ends)
+
+
 class _Day:
-    """One day's entries, and what stood on that day."""
+    """One day's entries, each held against what can have been decided."""
 
-    def __init__(
-        self, context: Context, rules: ReleaseRules, database: Database, checked: Checked
-    ) -> None:
-        self._context = context
-        self._rules = rules
-        self._database = database
+    def __init__(self, reader: RecordReader, derive: Derive, checked: Checked) -> None:
+        self._reader = reader
+        self._derive = derive
         self._checked = checked
-        self._switches: Sequence[SwitchRow] = ()
-        self._reader = RecordReader(
-            database=database,
-            organisation=context.trust.organisation,
-            keys=context.vault.keys,
-        )
 
-    async def check(self) -> None:
-        begins = datetime.combine(self._checked.day, time(), TOKYO).astimezone(UTC)
-        ends = begins + timedelta(days=1)
-        async with self._database.read() as connection:
-            self._switches = await switches.stood(connection, begins - MARGIN, ends + MARGIN)
+    async def check(self, begins: datetime, ends: datetime) -> None:
         search, after = Search(since=begins, until=ends, kinds=KINDS), None
         while True:
             page = await self._reader.look(search, after=after, limit=PAGE_ENTRIES_MAX)
@@ -170,188 +152,129 @@ class _Day:
                 try:
                     opened = self._reader.open(stored)
                 except (RecordsError, KeyStoreError):
-                    self._found(DAMAGED, stored.kind, stored.entry_id)
+                    self._found(Against(DAMAGED), stored.kind, stored.entry_id)
                     continue
-                try:
-                    await self._one(opened)
-                except Unchecked:
-                    self._checked.unchecked += 1
-                else:
-                    self._checked.checked += 1
+                await self._count(opened)
             if len(page) < PAGE_ENTRIES_MAX:
                 return
             after = page[-1].position
 
+    async def _count(self, opened: OpenedEntry) -> None:
+        public = opened.public
+        try:
+            await self._one(opened)
+        except Unchecked:
+            self._checked.unchecked += 1
+            return
+        except Against as against:
+            permit_id = public.permit_id if isinstance(public, Provision | Delivery) else None
+            self._found(against, public.kind, public.id, permit_id)
+        self._checked.checked += 1
+
     async def _one(self, opened: OpenedEntry) -> None:
-        public, private = opened.public, opened.private
+        """Return quietly if the decision can have been right; else `Against`, or `Unchecked`."""
+        public, private, moment = opened.public, opened.private, opened.stored.time
         if isinstance(public, Inquiry):
-            if ground := self._forbidden(public, opened, clearly=True):
-                self._found(FORBIDDEN, public.kind, public.id, ground=ground)
+            self._derive.require_lawful(public, moment, under=public.law_version)
         elif private is None:
             raise Unchecked
         elif isinstance(public, Provision):
-            await self._provision(opened, public, private)
+            await self._provision(public, private, moment)
         elif isinstance(public, Delivery) and public.outcome in {"provided", "no-information"}:
-            await self._delivery(opened, public)
+            await self._delivery(public, moment)
 
     async def _provision(
-        self, opened: OpenedEntry, public: Provision, private: Mapping[str, object]
+        self, public: Provision, private: Mapping[str, object], moment: datetime
     ) -> None:
         inquiry = _inquiry_in(private)
         if public.outcome == "denied":
-            await self._denied(opened, public, private, inquiry)
+            await self._denied(public, private, inquiry, moment)
             return
-        if ground := self._forbidden(inquiry, opened, clearly=True):
-            self._found(FORBIDDEN, public.kind, public.id, public.permit_id, ground)
-            return
+        self._derive.require_lawful(inquiry, moment, under=inquiry.law_version)
+        rules = self._derive.rules_of(private, moment)
         if public.outcome == "failed":
             raise Unchecked
         number = private.get("unified_number")
         if not isinstance(number, str):
             return  # nobody known here: there is nothing to hold back
-        loosest, strictest = await self._releases(opened, public, private, number)
+        said = await self._derive.releases(rules, public, moment, number)
         if public.outcome == "withheld":
-            if isinstance(strictest, Automatic):
-                self._found(WITHOUT_GROUND, public.kind, public.id, public.permit_id)
-        elif isinstance(loosest, HoldAnswer):
-            ground = loosest.reasons[0] if loosest.reasons else None
-            self._found(HELD, public.kind, public.id, public.permit_id, ground)
-        elif isinstance(loosest, RefuseAnswer):
-            ground = loosest.reason.value
-            self._found(FORBIDDEN, public.kind, public.id, public.permit_id, ground)
+            _require_ground(said)
+        else:
+            _require_released(said)
 
     async def _denied(
         self,
-        opened: OpenedEntry,
         public: Provision,
         private: Mapping[str, object],
         inquiry: Inquiry,
+        moment: datetime,
     ) -> None:
         """Name a denial for which there was no ground: providing is a duty (法22①)."""
-        if public.reason is None or public.reason in _NOT_LAW:
+        rules = self._derive.rules_of(private, moment)
+        if public.reason is None or public.reason in NOT_KEPT:
             raise Unchecked
-        if self._forbidden(inquiry, opened, clearly=False):
+        if self._derive.explains_denial(inquiry, public, moment):
             return
         number = private.get("unified_number")
         if isinstance(number, str):
-            _, strictest = await self._releases(opened, public, private, number)
-            if isinstance(strictest, RefuseAnswer):
+            said = await self._derive.releases(rules, public, moment, number)
+            if isinstance(said.strictest, RefuseAnswer):
                 return
-        self._found(DENIED, public.kind, public.id, public.permit_id, public.reason)
+            if not said.is_sure:
+                raise Unchecked
+        raise Against(DENIED, public.reason)
 
-    async def _delivery(self, opened: OpenedEntry, public: Delivery) -> None:
+    async def _delivery(self, public: Delivery, moment: datetime) -> None:
         """Check what people let go: there was a hold, and the law of the day it left."""
         found = await self._reader.search(
             Search(permit_id=public.permit_id, kinds=("provision",)), limit=2
         )
         provisions = [one for one in found if one.stored.leaf_hash.hex() == public.provision_leaf]
         if not provisions:
-            self._found(NOT_HELD, public.kind, public.id, public.permit_id)
-            return
+            raise Against(NOT_HELD)
         before, private = provisions[0].public, provisions[0].private
         if not isinstance(before, Provision) or before.outcome != "withheld":
-            self._found(NOT_HELD, public.kind, public.id, public.permit_id)
-            return
+            raise Against(NOT_HELD)
         if private is None:
             raise Unchecked
-        if ground := self._forbidden(_inquiry_in(private), opened, clearly=True):
-            self._found(FORBIDDEN, public.kind, public.id, public.permit_id, ground)
-
-    def _forbidden(self, inquiry: Inquiry, opened: OpenedEntry, *, clearly: bool) -> str | None:
-        """Return why law, assessments or switches forbade it then, or None.
-
-        `clearly` leaves out switches that were set or lifted just then; else they count.
-        """
-        trust, moment = self._context.trust, opened.stored.time
-        if inquiry.law_version != trust.law.law_version:
-            raise Unchecked
-        period = (moment - MARGIN, moment + MARGIN)
-        try:
-            decide_statement(
-                trust.directory,
-                trust.law,
-                inquiry,
-                law_day=date.fromisoformat(inquiry.law_day),
-                switches=switches.as_policies(
-                    # Their ends have been looked at, and once more would be too exact.
-                    replace(one, until=None)
-                    for one in _standing(self._switches, period, clearly=clearly)
-                ),
-                now=moment,
-            )
-        except RefusedByLawError as refused:
-            return refused.reason
-        except UnknownBodyError:
-            raise Unchecked from None
-        return None
-
-    async def _releases(
-        self, opened: OpenedEntry, public: Provision, private: Mapping[str, object], number: str
-    ) -> tuple[Release, Release]:
-        """Return the loosest and the strictest that the rules can have said then."""
-        if private.get("rules_version") != self._rules.version:
-            raise Unchecked
-        moment = opened.stored.time
-        subject = self._context.vault.subject(UnifiedNumber.parse(number))
-        async with self._database.read() as connection:
-            history = await flags.history(connection, subject)
-        loosest, strictest = (
-            {
-                evaluate(
-                    self._rules,
-                    _situation(
-                        public,
-                        local,
-                        _standing(history, (moment - MARGIN, moment + MARGIN), clearly=clearly),
-                        draw=draw,
-                    ),
-                )
-                for local in (moment - MARGIN, moment)
-            }
-            for clearly, draw in ((True, SHARE_OF - 1), (False, 0))
-        )
-        if len(loosest) > 1 or len(strictest) > 1:
-            raise Unchecked  # decided in one hour, perhaps, and recorded in the next
-        return loosest.pop(), strictest.pop()
+        self._derive.require_lawful(_inquiry_in(private), moment)
 
     def _found(
-        self,
-        reason: str,
-        kind: str,
-        entry_id: str,
-        permit_id: str | None = None,
-        ground: str | None = None,
+        self, against: Against, kind: str, entry_id: str, permit_id: str | None = None
     ) -> None:
         self._checked.findings.append(
-            Finding(reason=reason, kind=kind, entry_id=entry_id, permit_id=permit_id, ground=ground)
+            Finding(
+                reason=against.reason,
+                kind=kind,
+                entry_id=entry_id,
+                permit_id=permit_id,
+                ground=against.ground,
+            )
         )
 
 
-def _standing(measures: Iterable[T], period: Period, *, clearly: bool) -> list[T]:
-    """Return what stood for the whole of a period, or else at any moment of it."""
-    first, last = period if clearly else (period[1], period[0])
-    return [
-        one
-        for one in measures
-        if one.set_at <= first
-        and (one.lifted_at is None or one.lifted_at > last)
-        and (one.until is None or one.until > last)
-    ]
+def _require_ground(said: Releases) -> None:
+    """Return quietly if the rules can have wanted people; providing is a duty (法22①)."""
+    if not isinstance(said.strictest, Automatic):
+        return
+    if not said.is_sure:
+        raise Unchecked
+    raise Against(WITHOUT_GROUND)
 
 
-def _situation(
-    public: Provision, moment: datetime, standing: Iterable[Flag], *, draw: int
-) -> Situation:
-    local, information = moment.astimezone(TOKYO), public.information
-    return Situation(
-        day=local.date(),
-        hour=local.hour,
-        flags=flags.kinds_of(standing, term=information.term, items=information.items),
-        information=information_names(information.term, information.scope),
-        procedure=public.procedure or "",
-        counterparty=public.inquirer,
-        draw=draw,
-    )
+def _require_released(said: Releases) -> None:
+    """Return quietly if the rules can have let it go out by itself."""
+    match said.loosest:
+        case HoldAnswer(reasons=reasons):
+            raise Against(HELD, reasons[0] if reasons else None)
+        case RefuseAnswer(reason=reason):
+            raise Against(FORBIDDEN, reason.value)
+        case Automatic():
+            if not said.is_sure:
+                raise Unchecked
+        case _ as never:
+            assert_never(never)
 
 
 def _inquiry_in(private: Mapping[str, object]) -> Inquiry:

@@ -6,7 +6,7 @@ with reason, maker and end. A change is acknowledged only when every later commi
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from codes.canonical import instant
@@ -27,6 +27,8 @@ from gateway.storage.effects import Effect
 from gateway.storage.flags import Flag, FlagLifted, FlagSet
 from policies.release import Flag as FlagKind
 
+KEPT_AFTER_END: Final = timedelta(days=60)
+"""How long a flag that ended is kept: who lifted one approves no hold of that time."""
 CLIENT: Final = "client"
 STAFF: Final = "staff"
 

@@ -8,9 +8,8 @@ the same words or refuse (PROTOCOL §3, LAW).
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Final, Protocol
 
-from certs.directory import Directory
 from certs.errors import DirectoryError
 from codes.errors import CodesError
 from codes.tables import shipped
@@ -36,6 +35,23 @@ SCOPES_JOINED_BY: Final = "+"
 _AFFAIR_DIGITS: Final = 13
 WORDINGS_MAX: Final = 4096
 NO_CONSENT: Final = ConsentStatement()
+
+
+class Bodies(Protocol):
+    """Whose bodies there are and which classes they hold: a directory, or what is kept of one."""
+
+    @property
+    def digest(self) -> str:
+        """Return what names these bodies and the allow list beside them, and nothing else."""
+        ...
+
+    def organisation_of(self, body_code: str) -> str:
+        """Return the name of the organisation that has a body, or raise `DirectoryError`."""
+        ...
+
+    def classes_of(self, body_code: str, day: date) -> frozenset[str]:
+        """Return the classes a body holds on a law day, or raise `DirectoryError`."""
+        ...
 
 
 class UnknownBodyError(NotFoundError):
@@ -138,7 +154,7 @@ async def decide_asked(context: Context, asked: Asked, now: datetime) -> LawfulI
 
 
 def decide_statement(
-    directory: Directory,
+    directory: Bodies,
     law: AllowList,
     inquiry: Inquiry,
     *,
@@ -177,7 +193,7 @@ def asked_by(inquiry: Inquiry) -> Asked:
 
 
 def decide_lawfully(
-    directory: Directory,
+    directory: Bodies,
     law: AllowList,
     asked: Asked,
     *,
@@ -211,7 +227,7 @@ def decide_lawfully(
 _WORDINGS: Final[dict[tuple[str, Asked, date], LawfulInquiry]] = {}
 
 
-def _word(directory: Directory, law: AllowList, asked: Asked, law_day: date) -> LawfulInquiry:
+def _word(directory: Bodies, law: AllowList, asked: Asked, law_day: date) -> LawfulInquiry:
     inquirer = _organisation_of(directory, asked.inquirer_body)
     provider = _organisation_of(directory, asked.provider_body)
     decision = decide(
@@ -278,14 +294,14 @@ def _wording(
     )
 
 
-def _organisation_of(directory: Directory, body_code: str) -> str:
+def _organisation_of(directory: Bodies, body_code: str) -> str:
     try:
-        return directory.body(body_code)[0].name
+        return directory.organisation_of(body_code)
     except DirectoryError:
         raise UnknownBodyError("body: nobody's") from None
 
 
-def _classes(directory: Directory, body_code: str, law_day: date) -> frozenset[ClassId]:
+def _classes(directory: Bodies, body_code: str, law_day: date) -> frozenset[ClassId]:
     return frozenset(ClassId(name) for name in directory.classes_of(body_code, law_day))
 
 

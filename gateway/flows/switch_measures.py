@@ -6,7 +6,7 @@ refused.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias, assert_never
 
 from codes.canonical import instant
@@ -27,6 +27,8 @@ from gateway.storage.switches import SwitchLifted, SwitchRow, SwitchSet
 
 By: TypeAlias = Literal["procedure", "information", "counterparty", "body", "all"]
 EVERYTHING: Final = "all"
+KEPT_AFTER_END: Final = timedelta(days=7 * 366)
+"""How long a switch that ended is kept: as long as the records of what it stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

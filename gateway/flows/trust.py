@@ -41,6 +41,7 @@ class Trust:
         keys: PrivateKeySet,
         directory: Directory,
         law: AllowList,
+        raw_allow_list: bytes,
         clock: Clock,
         environment: str,
         held: Mapping[str, HeldPeer] = MappingProxyType({}),
@@ -56,6 +57,7 @@ class Trust:
         self._held = held
         self._directory = directory.holding(held, clock.now())
         self._law = law
+        self._raw_allow_list = raw_allow_list
         self._environment = environment
         self._watchers: list[Adopted] = []
         self._fetch: LookForDirectory | None = None
@@ -99,6 +101,7 @@ class Trust:
             keys=keys,
             directory=directory,
             law=law,
+            raw_allow_list=raw_allow_list,
             clock=clock,
             environment=environment,
             held=_still_broken(held, directory),
@@ -148,6 +151,11 @@ class Trust:
         return self._law
 
     @property
+    def raw_allow_list(self) -> bytes:
+        """The same as it was signed."""
+        return self._raw_allow_list
+
+    @property
     def core(self) -> str:
         """The core's name."""
         return CORE
@@ -179,12 +187,14 @@ class Trust:
         require_continuity(self._directory, following, broken=broken)
         held = {name: peer for name, peer in broken.items() if self._is_held(peer)}
         shown = following.holding(held, now)
-        law = self._law
+        law, raw_law = self._law, self._raw_allow_list
         if following.allow_list_digest != self._listed.allow_list_digest:
             if raw_allow_list is None:
                 raise KeyMaterialError("allow-list-missing", f"version {following.version}")
-            law = AllowList.from_document(following.verify_allow_list(raw_allow_list))
+            raw_law = raw_allow_list
+            law = AllowList.from_document(following.verify_allow_list(raw_law))
         self._listed, self._law, self._held = following, law, held
+        self._raw_allow_list = raw_law
         self.hold_to(following.version, following.digest)
         self.is_rolled_back = False
         self._show(shown)

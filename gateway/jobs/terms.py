@@ -5,13 +5,14 @@ is written from here.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Final
 
 from gateway.flows.acquire_codes import KEPT_AFTER_END as ACQUISITION_KEPT
 from gateway.flows.acquire_codes import NUMBER_LIFE
+from gateway.flows.flags import KEPT_AFTER_END as FLAG_KEPT
 from gateway.flows.load_replicas import ABANDONED_AFTER
 from gateway.flows.release import KEPT_AFTER_EXPIRY as HOLD_KEPT
+from gateway.flows.switch_measures import KEPT_AFTER_END as SWITCH_KEPT
 from gateway.flows.wanted_codes import KEPT as WANTED_KEPT
 from gateway.jobs.inquiries import (
     KEPT_AFTER_ACKNOWLEDGEMENT,
@@ -22,10 +23,6 @@ from gateway.jobs.inquiries import (
 from gateway.jobs.term import HOUR, MINUTE, OFTEN, Ender, Term
 from gateway.jobs.terms_core import CORE_TERMS
 from gateway.storage.retention import Rows
-
-MEASURE_KEPT: Final = timedelta(days=60)
-SWITCH_KEPT: Final = timedelta(days=7 * 366)
-
 
 _EXCHANGE: Final = (
     Term(
@@ -227,7 +224,7 @@ _PEOPLE: Final = (
                 where="(lifted_at IS NOT NULL OR until IS NOT NULL)",
             ),
         ),
-        after=MEASURE_KEPT,
+        after=FLAG_KEPT,
     ),
     Term(
         name="stop-switches",
@@ -349,6 +346,15 @@ _RECORDS: Final = (
         ),
         kept="for the life of the organisation; hashes of an erased month go with it",
         ground="PROTOCOL §5, Streams",
+        ender=Ender.OWNER,
+    ),
+    Term(
+        name="decision-basis",
+        what="What decisions rest on: allow lists, bodies and release rules, and when each was in"
+        " use; nothing personal",
+        tables=("basis_documents", "decision_basis"),
+        kept="for the life of the instance: records of decisions outlive what these rested on",
+        ground="法23; each decision can be derived again",
         ender=Ender.OWNER,
     ),
     Term(

@@ -56,6 +56,7 @@ async def an_old_log(
         keys=aged.keys(NAGAOKA),
         directory=aged.directory,
         law=cast.allow_list(),
+        raw_allow_list=b"",
         clock=clock,
         environment="test",
     )

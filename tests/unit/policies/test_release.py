@@ -148,3 +148,35 @@ def test_a_file_of_rules_has_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RulesError) as caught:
         ReleaseRules.parse(HEAD)
     assert caught.value.reason == "rules-too-large"
+
+
+def test_rules_are_kept_as_one_document_whatever_their_file_looks_like() -> None:
+    flags = '"automatic-answer-disabled", "record-not-disclosed"'
+    turned = ", ".join(reversed(flags.split(", ")))
+    one, other = (
+        ReleaseRules.parse(HEAD + a_rule(f"flags = [{text}], hours = {{ first = 22, last = 5 }}"))
+        for text in (flags, turned)
+    )
+
+    assert one.to_document() == other.to_document()
+    assert ReleaseRules.from_document(one.to_document()) == one
+    assert ReleaseRules.from_document(shipped_rules().to_document()) == shipped_rules()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (b'"then"', b'"than"', "rules-malformed"),
+        (b"{", b"\xff", "rules-malformed"),
+        (b'"approvals":1,', b"", "rule-incomplete"),
+    ],
+)
+def test_a_document_that_is_not_as_it_was_written_is_refused(
+    before: bytes, after: bytes, reason: str
+) -> None:
+    document = ReleaseRules.parse(HEAD + a_rule("always = 1")).to_document()
+
+    with pytest.raises(RulesError) as refusal:
+        ReleaseRules.from_document(document.replace(before, after))
+
+    assert refusal.value.reason == reason
