@@ -111,4 +111,7 @@ def read_held(raw: bytes, *, network: str) -> dict[str, HeldPeer]:
         HeldPeer.from_json(part, network=network)
         for part in read_list(members, "peers", longest=HELD_MAX)
     ]
+    names = [peer.organisation for peer in peers]
+    if names != sorted(set(names)):
+        raise DirectoryError("peers-order", "held peers: once each, by name")
     return {peer.organisation: peer for peer in peers}

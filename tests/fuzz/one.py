@@ -8,10 +8,10 @@ from typing import Final
 import atheris
 
 with atheris.instrument_imports(include=["certs", "codes", "gateway"]):
+    from tests.fuzz.__main__ import TELL_EVERY
     from tests.fuzz.mutate import mutated
     from tests.fuzz.targets import TARGETS
 
-TELL_EVERY: Final = 100
 LENGTH_ROOM: Final = 64
 
 

@@ -25,7 +25,7 @@ from gateway.flows.replica_rows import RowMaker, RowRules
 from gateway.flows.vault import Vault
 from gateway.http.paging import cursor_of
 from gateway.records.erased import ErasureProof, write_erasures
-from gateway.records.note import Checkpoint
+from gateway.records.note import Checkpoint, Note, parse_note
 from gateway.records.operations import operation_row, write_csv
 from gateway.records.proof_files import write_proof, write_witness_request
 from gateway.records.statements import StatementGroup
@@ -178,6 +178,11 @@ def unpack(raw: bytes) -> dict[str, bytes]:
         files[name] = rest[at : at + max(0, length)]
         at += max(0, length)
     return files
+
+
+def cosigned_note() -> Note:
+    """Return the newest note of the log, cosigned."""
+    return parse_note(_notes()[f"size-{SIZE}"].decode())
 
 
 def _notes() -> dict[str, bytes]:

@@ -42,13 +42,12 @@ from gateway.records.tree import audit_paths, root_from_multiproof, verify_consi
 from gateway.settings import parse_settings
 from gateway.wire.codec import decode_json
 from gateway.wire.network import Group
-from tests.fuzz import seeds
+from policies.facts import FactsError
+from policies.release import RulesError
+from tests.fuzz import file_targets, seeds
+from tests.fuzz.accepted import AcceptedError, same, text_of
 
-REFUSALS: Final = (RecordsError, CertsError, CodesError, SekishoError)
-
-
-class AcceptedError(AssertionError):
-    """Something was taken that had to be refused."""
+REFUSALS: Final = (RecordsError, CertsError, CodesError, SekishoError, FactsError, RulesError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,34 +71,21 @@ class Target:
         return True
 
 
-def _same(written: bytes | str, raw: bytes) -> None:
-    again = written.encode() if isinstance(written, str) else written
-    if again != raw:
-        raise AcceptedError(f"written again it is {again[:80]!r}")
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise RecordsError("not-utf-8") from None
-
-
 def _entry(raw: bytes) -> None:
     parse_entry(raw)
-    _same(canonical_json(parse_canonical(raw)), raw)
+    same(canonical_json(parse_canonical(raw)), raw)
 
 
 def _canonical(raw: bytes) -> None:
-    _same(canonical_json(parse_canonical(raw)), raw)
+    same(canonical_json(parse_canonical(raw)), raw)
 
 
 def _note(raw: bytes) -> None:
-    _same(parse_note(_text(raw)).text(), raw)
+    same(parse_note(text_of(raw)).text(), raw)
 
 
 def _signed_note(raw: bytes) -> None:
-    note = parse_note(_text(raw))
+    note = parse_note(text_of(raw))
     verified = verify_checkpoint(note, origin=note.checkpoint.origin, keys=seeds.LOG)
     if (verified.checkpoint, verified.time) not in seeds.checkpoints():
         raise AcceptedError("a checkpoint that the log never signed")
@@ -109,16 +95,16 @@ def _signed_note(raw: bytes) -> None:
 
 
 def _proof(raw: bytes) -> None:
-    proof = read_proof(_text(raw))
-    _same(write_proof(index=proof.index, path=proof.path, note=proof.note.text()), raw)
+    proof = read_proof(text_of(raw))
+    same(write_proof(index=proof.index, path=proof.path, note=proof.note.text()), raw)
 
 
 def _witness_request(raw: bytes) -> None:
-    asked = read_witness_request(_text(raw))
+    asked = read_witness_request(text_of(raw))
     again = write_witness_request(
         old_size=asked.old_size, proof=asked.proof, note=asked.note.text()
     )
-    _same(again, raw)
+    same(again, raw)
 
 
 def _group(raw: bytes) -> None:
@@ -176,7 +162,7 @@ def _consistency(raw: bytes) -> None:
 
 
 def _permit(raw: bytes) -> None:
-    text = _text(raw)
+    text = text_of(raw)
     claims = verify_permit_token(
         text,
         keys=seeds.permit_keys(),
@@ -190,22 +176,22 @@ def _permit(raw: bytes) -> None:
 
 
 def _assertion(raw: bytes) -> None:
-    claimed_client_id(_text(raw))
+    claimed_client_id(text_of(raw))
 
 
 def _tile(raw: bytes) -> None:
-    _same(Tile.parse(raw).hashes, raw)
+    same(Tile.parse(raw).hashes, raw)
 
 
 def _tile_path(raw: bytes) -> None:
-    tile, entries = parse_tile_path(_text(raw))
-    _same(tile_path(tile, entries=entries), raw)
+    tile, entries = parse_tile_path(text_of(raw))
+    same(tile_path(tile, entries=entries), raw)
 
 
 def _document(raw: bytes) -> None:
     type_ = next((one for one in seeds.DOCUMENTS if f'"type":"{one}"'.encode() in raw), "root")
     if read_document(raw, type_=type_).signed:
-        _same(canonical_json(parse_canonical(raw, bytes_max=8 << 20), bytes_max=8 << 20), raw)
+        same(canonical_json(parse_canonical(raw, bytes_max=8 << 20), bytes_max=8 << 20), raw)
 
 
 def _directory(raw: bytes) -> None:
@@ -252,7 +238,7 @@ def _erasures(raw: bytes) -> None:
 
 
 def _operations(raw: bytes) -> None:
-    _same(write_csv(read_csv(raw)), raw)
+    same(write_csv(read_csv(raw)), raw)
 
 
 def _settings(raw: bytes) -> None:
@@ -260,13 +246,13 @@ def _settings(raw: bytes) -> None:
 
 
 def _cursor(raw: bytes) -> None:
-    read = read_place(_text(raw))
+    read = read_place(text_of(raw))
     if read is not None:
         read_place(cursor_of(*read))
 
 
 def _residents(raw: bytes) -> None:
-    for lines in read_chunks(StringIO(_text(raw), newline="")):
+    for lines in read_chunks(StringIO(text_of(raw), newline="")):
         read_people(lines)
 
 
@@ -279,7 +265,8 @@ def _replica_line(raw: bytes) -> None:
 
 
 def _target(name: str, read: Callable[[bytes], object]) -> Target:
-    return Target(name=name, read=read, seeds=lambda: seeds.of(name))
+    made = file_targets.SEEDS.get(name)
+    return Target(name=name, read=read, seeds=made or (lambda: seeds.of(name)))
 
 
 TARGETS: Final = {
@@ -311,5 +298,6 @@ TARGETS: Final = {
         "cursor": _cursor,
         "residents": _residents,
         "replica-line": _replica_line,
+        **file_targets.READERS,
     }.items()
 }

@@ -1,5 +1,6 @@
 """The next directory: what may change, what nobody follows, and what is kept."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -310,7 +311,12 @@ def test_a_chain_that_begins_anew_is_published_only_by_whoever_says_so(network: 
     assert [one.version for one in following.organisation("union").key_sets] == [1]
     (held,) = broken_chains(network.directory, following).values()
     assert held.claimed == following.organisation("union").key_sets[0].digest
-    assert read_held(write_held({"union": held}), network="testnet") == {"union": held}
+    written = write_held({"union": held})
+    assert read_held(written, network="testnet") == {"union": held}
+    (peer,) = json.loads(written)["peers"]
+    with pytest.raises(DirectoryError) as twice:
+        read_held(canonical_json({"peers": [peer, peer]}), network="testnet")
+    assert twice.value.reason == "peers-order"
 
 
 def test_who_withdrew_does_not_come_back(network: Network) -> None:
