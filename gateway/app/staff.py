@@ -16,6 +16,7 @@ from gateway.errors import ConfigurationError, InvalidRequestError
 from gateway.flows.archive_operations import ArchiveOperations
 from gateway.flows.check_provisions import CheckProvisions
 from gateway.flows.context import Context
+from gateway.flows.correct_records import CorrectRecords
 from gateway.flows.erase_months import EraseMonths
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.export_records import ExportRecords
@@ -76,6 +77,7 @@ def make_staff(
         review_flags=ReviewFlags(context, flags),
         switches=SwitchMeasures(context),
         records=ReviewRecords(context),
+        corrections=CorrectRecords(context),
         export=ExportRecords(context),
         reconcile=reconcile,
         checker=checker,

@@ -7,6 +7,7 @@ import msgspec
 from gateway.wire.backoffice import UnifiedNumberText
 from gateway.wire.fields import Base64Url, Day, Hex32, Hex64, Instant, Message, Name, Slug
 from gateway.wire.staff import Cursor, Limit
+from gateway.wire.staff_corrections import RecordCorrection
 
 PrivateState = Literal["opened", "not-permitted", "key-destroyed"]
 
@@ -52,7 +53,8 @@ class RecordShown(Message, frozen=True):
     """One entry with everything that proves it.
 
     `entry` are the leaf's own bytes, `proof` is a C2SP tlog-proof over them; `private` is the
-    opened private part, network codes hidden.
+    opened private part, network codes hidden. `corrections` are ours of this entry and of others of
+    the same exchange, and those that the other party told us of, oldest first: the later one wins.
     """
 
     record: Record
@@ -60,6 +62,7 @@ class RecordShown(Message, frozen=True):
     proof: str
     private_state: PrivateState
     private: dict[str, object] | None = None
+    corrections: list[RecordCorrection] = msgspec.field(default_factory=list)
 
 
 class RecordsExport(Message, frozen=True):

@@ -14,6 +14,7 @@ from gateway.http.limits import rate_limit
 from gateway.http.routes import Route
 from gateway.listeners.staff import (
     accounts,
+    corrections,
     erasures,
     flags,
     holds,
@@ -35,6 +36,7 @@ ROUTES: Final = (
     *flags.ROUTES,
     *switches.ROUTES,
     *records.ROUTES,
+    *corrections.ROUTES,
     *reconciliations.ROUTES,
 )
 

@@ -18,6 +18,7 @@ from gateway.http.routes import Permission, Route
 from gateway.listeners.staff.archives import send_archive
 from gateway.listeners.staff.services import StaffCall
 from gateway.storage.records import Position, StoredEntry
+from gateway.wire.staff_corrections import RecordCorrection
 from gateway.wire.staff_records import Record, Records, RecordsExport, RecordShown, RecordsSearch
 
 _BYTES_MAX: Final = 8 * 1024
@@ -40,17 +41,26 @@ async def search_records(call: StaffCall, body: RecordsSearch) -> Records:
 
 
 async def show_record(call: StaffCall) -> RecordShown:
-    """Show one entry with its proof of inclusion, and its private part to who may open it."""
-    entry_id = call.path("id")
-    if len(entry_id) != _ID_CHARACTERS or not entry_id.isalnum():
-        raise InvalidQueryError("records: not an id")
-    shown = await call.services.records.show(entry_id, reader=call.caller.staff)
+    """Show one entry with its proof of inclusion, its corrections, and its private part.
+
+    The private part is shown to who may open it; no entry is shown without what corrects it.
+    """
+    shown = await call.services.records.show(entry_id_in(call.path("id")), reader=call.caller.staff)
     return RecordShown(
         record=_record(shown.opened.stored),
         entry=b64(shown.opened.stored.leaf),
         proof=shown.proof,
         private_state=shown.state,
         private=dict(shown.private) if shown.private is not None else None,
+        corrections=[
+            RecordCorrection(
+                id=one.entry_id,
+                time=one.time,
+                organisation=one.organisation,
+                corrects=one.corrected_id,
+            )
+            for one in shown.corrections
+        ],
     )
 
 
@@ -136,6 +146,13 @@ def _public(leaf: bytes) -> dict[str, object] | None:
         return msgspec.json.decode(leaf, type=dict[str, object])
     except msgspec.DecodeError:
         return None  # changed in the database; the verifier says what is wrong with it
+
+
+def entry_id_in(text: str) -> str:
+    """Return the entry id that a path names, or raise `InvalidQueryError`."""
+    if len(text) != _ID_CHARACTERS or not (text.isascii() and text.isalnum()):
+        raise InvalidQueryError("records: not an id")
+    return text
 
 
 def cursor_after(last: StoredEntry) -> str:

@@ -10,8 +10,8 @@ from codes.canonical import b64
 from gateway.flows.proofs import prove
 from gateway.flows.record_read import RecordReader, Search
 from gateway.flows.record_types import Recorded
-from gateway.records.kinds import OutcomeTaken as OutcomeEntry
 from gateway.records.kinds import Correction, Refusal
+from gateway.records.kinds import OutcomeTaken as OutcomeEntry
 from gateway.storage.records import find_by_permit
 from gateway.wire.lookups import (
     CorrectionNotice,
