@@ -22,6 +22,7 @@ from gateway.cli.output import (
 )
 from gateway.cli.reconcile import reconcile_exports, reconcile_online
 from gateway.cli.record_corrections import correct
+from gateway.cli.record_disclosure import disclose
 from gateway.cli.staff_options import NEAR, Json, Reach, path_id
 from gateway.errors import ConfigurationError, UnavailableError
 from gateway.records.bundle import Files, read_peer_notes, read_slot
@@ -77,6 +78,7 @@ NOTHING: Final = Known()
 app = App(name="records", help="The record log: search, show, correct, export, verify, reconcile.")
 app.command(operations_app)
 app.command(correct)
+app.command(disclose)
 
 
 @app.command

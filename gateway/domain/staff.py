@@ -42,6 +42,7 @@ class StaffPermission(StrEnum):
     RECORDS_EXPORT = "records:export"
     RECORDS_RECONCILE = "records:reconcile"
     RECORDS_CORRECT = "records:correct"
+    RECORDS_DISCLOSE = "records:disclose"
     OPERATIONS_READ = "operations:read"
     ERASURES_READ = "erasures:read"
     ERASURES_DECIDE = "erasures:decide"
@@ -112,6 +113,7 @@ ROLE_PERMISSIONS: Final[Mapping[Role, frozenset[StaffPermission]]] = MappingProx
                 _P.RECORDS_EXPORT,
                 _P.RECORDS_RECONCILE,
                 _P.RECORDS_CORRECT,
+                _P.RECORDS_DISCLOSE,
                 _P.OPERATIONS_READ,
                 *_ERASURES,
             }

@@ -19,7 +19,7 @@ from gateway.domain.inquiry import InquiryState
 from gateway.domain.staff import Staff
 from gateway.errors import ConflictError, InvalidBodyError, NotFoundError, RefusedError
 from gateway.flows.context import Context
-from gateway.flows.corrections_of import MEMBERS, CorrectionReader, OwnCorrection
+from gateway.flows.corrections_of import MEMBERS, CorrectionReader
 from gateway.flows.exchange_of import ExchangeOf, code_in, exchange_of
 from gateway.flows.permits_at_core import permits_at_core
 from gateway.flows.record_read import OpenedEntry, RecordReader
@@ -36,7 +36,7 @@ from gateway.records.corrections import (
 )
 from gateway.records.errors import RecordsError
 from gateway.records.kinds import Inquiry, Public
-from gateway.records.marks import MARKS, mark_said, standing_mark
+from gateway.records.marks import MARKS, OwnCorrection, mark_said, standing_mark
 from gateway.storage import corrections, inquiries
 from gateway.storage.corrections import CorrectionMade
 from gateway.storage.records import find_by_permit

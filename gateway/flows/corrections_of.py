@@ -1,56 +1,18 @@
 """Corrections read with what they correct: ours opened, others' as their statements say."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from codes.canonical import unb64
 from gateway.flows.record_read import OpenedEntry, RecordReader
 from gateway.records.entry import parse_entry
 from gateway.records.kinds import Correction
-from gateway.records.marks import MarkSaid
+from gateway.records.marks import OthersCorrection, OwnCorrection
 from gateway.storage import corrections
 from gateway.storage.database import Database
 
 MEMBERS: Final = "members"
 STATEMENT: Final = "statement"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnCorrection:
-    """One correction of ours with what it says; `time` is that of its entry."""
-
-    entry_id: str
-    corrected_id: str
-    permit_id: str | None
-    time: str
-    members: Mapping[str, object] = field(repr=False)
-
-    def mark(self, name: str) -> tuple[MarkSaid, ...]:
-        """Return what it says of a mark, if it does."""
-        mark = self.members.get(name)
-        return (MarkSaid(time=self.time, mark=mark),) if isinstance(mark, int) else ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OthersCorrection:
-    """One correction that another party told us of; `entry_id` is our entry about it.
-
-    What it says stays with them, but for their own mark.
-    """
-
-    entry_id: str
-    party: str
-    permit_id: str
-    time: str
-    """When they corrected."""
-    non_disclosure: int | None
-
-    def mark(self) -> tuple[MarkSaid, ...]:
-        """Return their mark, if they changed it."""
-        if self.non_disclosure is None:
-            return ()
-        return (MarkSaid(time=self.time, mark=self.non_disclosure),)
 
 
 class CorrectionReader:

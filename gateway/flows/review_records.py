@@ -17,6 +17,7 @@ from gateway.errors import NotFoundError, NotPermittedError, SekishoError
 from gateway.flows.context import Context
 from gateway.flows.corrections_of import CorrectionReader
 from gateway.flows.exchange_of import exchange_of
+from gateway.flows.person_code import code_in_records
 from gateway.flows.record_read import OpenedEntry, RecordReader, Search
 from gateway.flows.record_types import Draft, Recorded, SearchColumns
 from gateway.flows.sign_in_staff import SOURCE
@@ -24,7 +25,6 @@ from gateway.records.errors import RecordsError
 from gateway.records.note import parse_note
 from gateway.records.proof_files import write_proof
 from gateway.records.tree import audit_paths, leaf_hash, root_from_audit_path
-from gateway.storage import network_codes
 from gateway.storage.records import Position, StoredEntry
 
 NEVER_SHOWN: Final = frozenset({"code", "salt"})
@@ -116,7 +116,7 @@ class ReviewRecords:
             return await self._reader.look(_search(asked, None), after=after, limit=limit)
         if not reader.may(StaffPermission.RECORDS_SEARCH_PERSON):
             raise NotPermittedError("records: not by person")
-        code = await self._code_of(asked.person)
+        code = await code_in_records(self._context, asked.person)
         found: list[StoredEntry] = []
         if code is not None:
             found = await self._reader.look(_search(asked, code), after=after, limit=limit)
@@ -197,13 +197,6 @@ class ReviewRecords:
         if root_from_audit_path(checkpoint.size, stored.index, leaf, path) != checkpoint.root:
             raise DamagedRecordError("records: an entry is not of the signed tree")
         return write_proof(index=stored.index, path=path, note=group.checkpoint)
-
-    async def _code_of(self, person: UnifiedNumber) -> bytes | None:
-        vault = self._context.vault
-        subject = vault.subject(person)
-        async with self._context.database.read() as connection:
-            stored = (await network_codes.codes_of(connection, [subject])).get(subject)
-        return None if stored is None else vault.code(stored).raw
 
     async def _record(
         self, reader: Staff, what: Mapping[str, object], *, subject: bytes | None

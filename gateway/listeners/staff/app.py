@@ -15,6 +15,7 @@ from gateway.http.routes import Route
 from gateway.listeners.staff import (
     accounts,
     corrections,
+    disclosures,
     erasures,
     flags,
     holds,
@@ -37,6 +38,7 @@ ROUTES: Final = (
     *switches.ROUTES,
     *records.ROUTES,
     *corrections.ROUTES,
+    *disclosures.ROUTES,
     *reconciliations.ROUTES,
 )
 

@@ -7,6 +7,7 @@ from gateway.domain.staff import Staff
 from gateway.errors import NotAuthenticatedError
 from gateway.flows.check_provisions import CheckProvisions
 from gateway.flows.correct_records import CorrectRecords
+from gateway.flows.disclose_records import DiscloseRecords
 from gateway.flows.erase_months import EraseMonths
 from gateway.flows.export_records import ExportRecords
 from gateway.flows.flags import Flags
@@ -45,6 +46,7 @@ class StaffServices(LogStaffServices):
     switches: SwitchMeasures
     records: ReviewRecords
     corrections: CorrectRecords
+    disclosures: DiscloseRecords
     export: ExportRecords
     reconcile: Reconcile
     checker: CheckProvisions
