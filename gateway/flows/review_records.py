@@ -4,7 +4,7 @@ A person is searched for by unified number; what is looked for is the HMAC of th
 under each month's own key, and the code is shown to nobody (DESIGN §1).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
@@ -25,6 +25,7 @@ from gateway.records.errors import RecordsError
 from gateway.records.note import parse_note
 from gateway.records.proof_files import write_proof
 from gateway.records.tree import audit_paths, leaf_hash, root_from_audit_path
+from gateway.storage import corrections
 from gateway.storage.records import Position, StoredEntry
 
 NEVER_SHOWN: Final = frozenset({"code", "salt"})
@@ -91,6 +92,12 @@ class ShownRecord:
     corrections: tuple[NamedCorrection, ...] = ()
     """Ours and the other party's, the oldest first: nobody reads a wrong entry without them."""
 
+    @property
+    def corrected_by(self) -> tuple[str, ...]:
+        """Our corrections of this very entry, the oldest first."""
+        own_id = self.opened.stored.entry_id
+        return tuple(one.entry_id for one in self.corrections if one.corrected_id == own_id)
+
 
 class ReviewRecords:
     """The record log of one organisation, for people."""
@@ -130,6 +137,15 @@ class ReviewRecords:
             },
             subject=code,
         )
+        return found
+
+    async def corrected_by(self, entry_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Return our corrections of these entries, by entry, the oldest first."""
+        async with self._context.database.read() as connection:
+            rows = await corrections.made(connection, entry_ids)
+        found: dict[str, list[str]] = {}
+        for row in rows:
+            found.setdefault(row.corrected_id, []).append(row.entry_id)
         return found
 
     async def show(self, entry_id: str, *, reader: Staff) -> ShownRecord:

@@ -29,7 +29,10 @@ class RecordsSearch(Message, frozen=True):
 
 
 class Record(Message, frozen=True):
-    """One entry: where it stands, and its public part, if it can be read, as it is stored."""
+    """One entry: where it stands, and its public part, if it can be read, as it is stored.
+
+    `corrected_by` are our corrections of this very entry, oldest first: the last one counts.
+    """
 
     id: Hex32
     slot: int
@@ -38,6 +41,7 @@ class Record(Message, frozen=True):
     time: Instant
     leaf_hash: Hex64
     public: dict[str, object] | None = None
+    corrected_by: list[Hex32] = msgspec.field(default_factory=list)
 
 
 class Records(Message, frozen=True):

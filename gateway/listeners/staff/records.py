@@ -1,5 +1,6 @@
 """Staff zone: the record log searched, shown with its proofs, exported for auditors."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -33,8 +34,9 @@ async def search_records(call: StaffCall, body: RecordsSearch) -> Records:
     found = await call.services.records.search(
         _search(body), reader=call.caller.staff, after=position_after(body.after), limit=body.limit
     )
+    corrected = await call.services.records.corrected_by([entry.entry_id for entry in found])
     return Records(
-        records=[_record(entry) for entry in found],
+        records=[_record(entry, corrected.get(entry.entry_id, ())) for entry in found],
         next=cursor_after(found[-1]) if len(found) == body.limit else None,
         erased_through=await call.services.erase_months.erased_through(),
     )
@@ -47,7 +49,7 @@ async def show_record(call: StaffCall) -> RecordShown:
     """
     shown = await call.services.records.show(entry_id_in(call.path("id")), reader=call.caller.staff)
     return RecordShown(
-        record=_record(shown.opened.stored),
+        record=_record(shown.opened.stored, shown.corrected_by),
         entry=b64(shown.opened.stored.leaf),
         proof=shown.proof,
         private_state=shown.state,
@@ -129,7 +131,7 @@ def _search(body: RecordsSearch) -> RecordSearch:
     )
 
 
-def _record(stored: StoredEntry) -> Record:
+def _record(stored: StoredEntry, corrected_by: Sequence[str]) -> Record:
     return Record(
         id=stored.entry_id,
         slot=stored.slot,
@@ -138,6 +140,7 @@ def _record(stored: StoredEntry) -> Record:
         time=instant(stored.time),
         leaf_hash=stored.leaf_hash.hex(),
         public=_public(stored.leaf),
+        corrected_by=list(corrected_by),
     )
 
 

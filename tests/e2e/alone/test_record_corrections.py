@@ -2,10 +2,10 @@
 
 import pytest
 
-from codes.canonical import unb64
+from codes.canonical import b64, unb64
 from codes.numbers import UnifiedNumber
 from gateway.cli.output import ExitCode
-from gateway.flows.record_types import Draft, Recorded
+from gateway.flows.record_types import Draft, Recorded, SearchColumns
 from gateway.records.entry import parse_entry
 from gateway.records.kinds import Correction
 from gateway.storage.records import find_by_permit
@@ -140,6 +140,35 @@ async def test_an_inquirys_correction_is_told_under_the_permit_that_came_of_it(
     await until(is_told)
 
 
+async def test_a_receipt_that_ends_with_the_permit_itself_is_told_to_its_provider(
+    network: Network, offices: dict[str, Office], permit: str
+) -> None:
+    """Where the provider would not take a permit, the core's entry is the answer."""
+    office = offices[UNION]
+    async with network.core_database.read() as connection:
+        (granted,) = [
+            one for one in await find_by_permit(connection, [permit]) if one.kind == "permit"
+        ]
+    draft = Draft(
+        kind="receipt",
+        members={
+            "inquiry_leaf": "0" * 64,
+            "peer": CORE,
+            "answer_leaf": granted.leaf_hash.hex(),
+            "outcome": "failed",
+            "permit_id": permit,
+        },
+        private={"answer": b64(granted.leaf)},
+        search=SearchColumns(permit_id=permit),
+    )
+    (recorded,) = await office.context.writer.append([draft], source="test")
+    assert isinstance(recorded, Recorded)
+
+    made = await office.correct(recorded.entry_id, {"department": "年金課"})
+
+    assert made.body["told"] == [CORE, NAGAOKA]
+
+
 async def test_a_correction_is_found_by_whom_it_is_about(
     offices: dict[str, Office], number: UnifiedNumber, permit: str
 ) -> None:
@@ -167,12 +196,14 @@ async def test_a_correction_of_a_correction_is_a_later_one_of_the_same_entry(
     assert second.body["corrects"] == provision
     assert (same.status, same.body["reason"]) == (403, "changes-nothing")
     assert back.status == 201
+    all_three = [one.body["id"] for one in (first, second, back)]
     shown = await office.show(provision)
-    assert [one["id"] for one in shown["corrections"]] == [
-        first.body["id"],
-        second.body["id"],
-        back.body["id"],
-    ]
+    found = await office.officer.post("/v1/records:search", {"permit_id": permit})
+    by_id = {one["id"]: one for one in found.body["records"]}  # type: ignore[attr-defined]
+    assert [one["id"] for one in shown["corrections"]] == all_three
+    assert shown["record"]["corrected_by"] == all_three
+    assert by_id[provision]["corrected_by"] == all_three
+    assert "corrected_by" not in by_id[str(first.body["id"])]
 
 
 async def test_a_refused_question_is_corrected_and_nobody_is_told(

@@ -99,6 +99,20 @@ async def test_who_does_not_know_the_exchange_yet_is_asked_again(scene: Scene) -
     assert await waiting_rows(scene.city, KIND, permit_id) == 0
 
 
+async def test_a_correction_of_a_worker_that_died_is_told_by_another(scene: Scene) -> None:
+    permit_id = await an_exchange(scene)
+    (provision,) = await about(scene.city, permit_id, "provision")
+    async with scene.another_worker(NAGAOKA) as dying:
+        await correct(dying, provision.entry_id)
+        await die(dying)
+
+    await told(job_of(scene.city), KIND)
+
+    assert await waiting_rows(scene.city, KIND, permit_id) == 0
+    assert await scene.count(UNION, permit_id, "correction-received") == [1]
+    assert await scene.count(CORE, permit_id, "correction") == [1]
+
+
 async def test_of_two_corrections_of_the_same_state_one_is_refused(scene: Scene) -> None:
     permit_id = await an_exchange(scene)
     (provision,) = await about(scene.city, permit_id, "provision")
