@@ -45,6 +45,8 @@ from gateway.flows.replica_reader import ReplicaReader
 from gateway.flows.take_codes import TakeCodes
 from gateway.flows.take_corrections import TakeCorrections
 from gateway.flows.take_deliveries import TakeDeliveries
+from gateway.flows.tell_corrections import KIND as CORRECTION
+from gateway.flows.tell_corrections import TellCorrections
 from gateway.flows.trust import LookForDirectory
 from gateway.flows.unconfirmed_peers import UnconfirmedPeers
 from gateway.flows.wanted_codes import WantedCodes
@@ -280,7 +282,12 @@ def _tasks(
 
 def _outbox(context: Context, flows: Flows) -> OutboxJob:
     return OutboxJob(
-        context.database, {OUTCOME: flows.outcomes.send_rows, DELIVERY: flows.deliver.send_rows}
+        context.database,
+        {
+            OUTCOME: flows.outcomes.send_rows,
+            DELIVERY: flows.deliver.send_rows,
+            CORRECTION: TellCorrections(context).send_rows,
+        },
     )
 
 

@@ -16,6 +16,8 @@ from gateway.errors import ConfigurationError, InvalidRequestError
 from gateway.flows.archive_operations import ArchiveOperations
 from gateway.flows.check_provisions import CheckProvisions
 from gateway.flows.context import Context
+from gateway.flows.correct_records import CorrectRecords
+from gateway.flows.disclose_records import DiscloseRecords
 from gateway.flows.erase_months import EraseMonths
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.export_records import ExportRecords
@@ -76,6 +78,8 @@ def make_staff(
         review_flags=ReviewFlags(context, flags),
         switches=SwitchMeasures(context),
         records=ReviewRecords(context),
+        corrections=CorrectRecords(context),
+        disclosures=DiscloseRecords(context),
         export=ExportRecords(context),
         reconcile=reconcile,
         checker=checker,

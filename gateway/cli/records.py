@@ -21,6 +21,8 @@ from gateway.cli.output import (
     print_rows,
 )
 from gateway.cli.reconcile import reconcile_exports, reconcile_online
+from gateway.cli.record_corrections import correct
+from gateway.cli.record_disclosure import disclose
 from gateway.cli.staff_options import NEAR, Json, Reach, path_id
 from gateway.errors import ConfigurationError, UnavailableError
 from gateway.records.bundle import Files, read_peer_notes, read_slot
@@ -30,6 +32,7 @@ from gateway.records.verify import Report, verify_bundle
 from gateway.settings import Settings
 
 COLUMNS: Final = ("time", "kind", "id", "slot", "index")
+CORRECTION_COLUMNS: Final = ("time", "organisation", "id", "corrects")
 SLOT_COLUMNS: Final = ("slot", "first", "end", "cosigned_size", "cosigned_at", "complete")
 FAULT_COLUMNS: Final = ("slot", "index", "reason", "detail")
 WRONG_COLUMNS: Final = ("reason", "ground", "kind", "entry_id", "permit_id")
@@ -72,8 +75,10 @@ class Known:
 
 NOTHING: Final = Known()
 
-app = App(name="records", help="The record log: search, show, export, verify, reconcile, check.")
+app = App(name="records", help="The record log: search, show, correct, export, verify, reconcile.")
 app.command(operations_app)
+app.command(correct)
+app.command(disclose)
 
 
 @app.command
@@ -137,7 +142,7 @@ def search(
 
 @app.command
 def show(entry_id: str, *, proof: Path | None = None, reach: Reach = NEAR) -> int:
-    """Show one entry with its proof; that somebody opened a private part is recorded.
+    """Show one entry with its corrections; that somebody opened a private part is recorded.
 
     Args:
         entry_id: The entry's id.
@@ -155,6 +160,8 @@ def show(entry_id: str, *, proof: Path | None = None, reach: Reach = NEAR) -> in
     print_fields(record if isinstance(record, dict) else {})
     print_fields({"private_state": shown.get("private_state")})
     print_fields(private if isinstance(private, dict) else {})
+    if isinstance(corrections := shown.get("corrections"), list):
+        print_rows(corrections, columns=CORRECTION_COLUMNS, title="corrected by")
     return ExitCode.DONE
 
 

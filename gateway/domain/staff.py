@@ -41,6 +41,8 @@ class StaffPermission(StrEnum):
     RECORDS_OPEN = "records:open"
     RECORDS_EXPORT = "records:export"
     RECORDS_RECONCILE = "records:reconcile"
+    RECORDS_CORRECT = "records:correct"
+    RECORDS_DISCLOSE = "records:disclose"
     OPERATIONS_READ = "operations:read"
     ERASURES_READ = "erasures:read"
     ERASURES_DECIDE = "erasures:decide"
@@ -110,6 +112,8 @@ ROLE_PERMISSIONS: Final[Mapping[Role, frozenset[StaffPermission]]] = MappingProx
                 _P.RECORDS_OPEN,
                 _P.RECORDS_EXPORT,
                 _P.RECORDS_RECONCILE,
+                _P.RECORDS_CORRECT,
+                _P.RECORDS_DISCLOSE,
                 _P.OPERATIONS_READ,
                 *_ERASURES,
             }

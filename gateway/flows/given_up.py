@@ -6,26 +6,19 @@ cause an answer to it any more. So here the core is asked what it was told, whic
 and an answer that was given is taken in by its statement; what was never presented lapses.
 """
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
-from codes.canonical import instant, parse_instant
+from codes.canonical import parse_instant
 from gateway import metrics
 from gateway.flows.context import Context
-from gateway.flows.late_answers import CLOCKS_DIFFER, LateAnswers, LostAnswer, at_core
+from gateway.flows.late_answers import LateAnswers, LostAnswer, at_core
+from gateway.flows.permits_at_core import permits_at_core
 from gateway.flows.receipts import Receipts
-from gateway.flows.reconcile_network import PATH
-from gateway.outbound.errors import PeerProtocolError
 from gateway.storage import inquiries
-from gateway.wire.reconciliations import (
-    INQUIRIES_MAX,
-    PermitReconciled,
-    ReconciliationsAnswer,
-    ReconciliationsRequest,
-)
+from gateway.wire.reconciliations import INQUIRIES_MAX, PermitReconciled
 
 log = structlog.get_logger()
 
@@ -56,26 +49,18 @@ class AnswersToGivenUp:
         if not recorded:
             return
         leaves = [one.leaf_hash.hex() for one in recorded.values()]
-        permits = await self._permits(leaves, since=min(taken.values()))
+        permits = await permits_at_core(
+            self._context,
+            leaves,
+            since=min(taken.values()),
+            until=self._context.clock.now(),
+        )
         found = await self._late.take_in([lost for one in permits for lost in _lost(one)])
         for repaired in found.repaired:
             metrics.RECONCILIATION_REPAIRED.labels(reason=repaired.reason).inc()
         # What differs is named when the request has expired, if it still does.
         if found.repaired:
             log.info("lost_answers_taken_in", count=len(found.repaired))
-
-    async def _permits(self, leaves: Sequence[str], *, since: datetime) -> list[PermitReconciled]:
-        """Return what the core has of the permits of these inquiries of ours."""
-        core, own = self._context.trust.core, self._context.trust.organisation
-        request = ReconciliationsRequest(
-            begins=instant(since - CLOCKS_DIFFER),
-            ends=instant(self._context.clock.now() + CLOCKS_DIFFER),
-            inquiry_leaves=list(leaves),
-        )
-        answer = await self._context.peers.post(core, PATH, request, ReconciliationsAnswer)
-        if any(one.inquirer != own or one.inquiry_leaf not in leaves for one in answer.permits):
-            raise PeerProtocolError("reconciliations: of another inquiry")
-        return answer.permits
 
 
 def _lost(one: PermitReconciled) -> list[LostAnswer]:

@@ -4,8 +4,8 @@ A person is searched for by unified number; what is looked for is the HMAC of th
 under each month's own key, and the code is shown to nobody (DESIGN §1).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
@@ -15,6 +15,9 @@ from codes.numbers import UnifiedNumber
 from gateway.domain.staff import Staff, StaffPermission
 from gateway.errors import NotFoundError, NotPermittedError, SekishoError
 from gateway.flows.context import Context
+from gateway.flows.corrections_of import CorrectionReader
+from gateway.flows.exchange_of import exchange_of
+from gateway.flows.person_code import code_in_records
 from gateway.flows.record_read import OpenedEntry, RecordReader, Search
 from gateway.flows.record_types import Draft, Recorded, SearchColumns
 from gateway.flows.sign_in_staff import SOURCE
@@ -22,7 +25,7 @@ from gateway.records.errors import RecordsError
 from gateway.records.note import parse_note
 from gateway.records.proof_files import write_proof
 from gateway.records.tree import audit_paths, leaf_hash, root_from_audit_path
-from gateway.storage import network_codes
+from gateway.storage import corrections
 from gateway.storage.records import Position, StoredEntry
 
 NEVER_SHOWN: Final = frozenset({"code", "salt"})
@@ -68,6 +71,16 @@ class RecordSearch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NamedCorrection:
+    """A correction that belongs to an entry: whose it is, and of which entry of ours."""
+
+    entry_id: str
+    time: str
+    organisation: str
+    corrected_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRecord:
     """One entry with its proof, and its private part as far as the reader may see it."""
 
@@ -76,6 +89,14 @@ class ShownRecord:
     private: Mapping[str, object] | None = field(repr=False)
     proof: str = field(repr=False)
     """A C2SP tlog-proof: whoever has the log's keys needs nothing else to believe the entry."""
+    corrections: tuple[NamedCorrection, ...] = ()
+    """Ours and the other party's, the oldest first: nobody reads a wrong entry without them."""
+
+    @property
+    def corrected_by(self) -> tuple[str, ...]:
+        """Our corrections of this very entry, the oldest first."""
+        own_id = self.opened.stored.entry_id
+        return tuple(one.entry_id for one in self.corrections if one.corrected_id == own_id)
 
 
 class ReviewRecords:
@@ -88,6 +109,7 @@ class ReviewRecords:
             organisation=context.trust.organisation,
             keys=context.vault.keys,
         )
+        self._corrections = CorrectionReader(context.database, self._reader)
 
     async def search(
         self, asked: RecordSearch, *, reader: Staff, after: Position | None, limit: int
@@ -101,7 +123,7 @@ class ReviewRecords:
             return await self._reader.look(_search(asked, None), after=after, limit=limit)
         if not reader.may(StaffPermission.RECORDS_SEARCH_PERSON):
             raise NotPermittedError("records: not by person")
-        code = await self._code_of(asked.person)
+        code = await code_in_records(self._context, asked.person)
         found: list[StoredEntry] = []
         if code is not None:
             found = await self._reader.look(_search(asked, code), after=after, limit=limit)
@@ -115,6 +137,15 @@ class ReviewRecords:
             },
             subject=code,
         )
+        return found
+
+    async def corrected_by(self, entry_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Return our corrections of these entries, by entry, the oldest first."""
+        async with self._context.database.read() as connection:
+            rows = await corrections.made(connection, entry_ids)
+        found: dict[str, list[str]] = {}
+        for row in rows:
+            found.setdefault(row.corrected_id, []).append(row.entry_id)
         return found
 
     async def show(self, entry_id: str, *, reader: Staff) -> ShownRecord:
@@ -131,16 +162,46 @@ class ReviewRecords:
         if not entries:
             raise NotFoundError("records: none of that id")
         (opened,) = entries
-        proof = await self._proof(opened.stored)
+        shown = ShownRecord(
+            opened=opened,
+            state="not-permitted",
+            private=None,
+            proof=await self._proof(opened.stored),
+            corrections=await self._named_corrections(opened),
+        )
         if not reader.may(StaffPermission.RECORDS_OPEN):
-            return ShownRecord(opened=opened, state="not-permitted", private=None, proof=proof)
+            return shown
         if opened.private is None:
-            return ShownRecord(opened=opened, state="key-destroyed", private=None, proof=proof)
+            return replace(shown, state="key-destroyed")
         await self._record(reader, {"what": "entry", "entries": [entry_id]}, subject=None)
         private = {
             name: HIDDEN if name in NEVER_SHOWN else value for name, value in opened.private.items()
         }
-        return ShownRecord(opened=opened, state="opened", private=private, proof=proof)
+        return replace(shown, state="opened", private=private)
+
+    async def _named_corrections(self, opened: OpenedEntry) -> tuple[NamedCorrection, ...]:
+        """Return what corrects an entry or another one of its exchange, the oldest first."""
+        try:
+            exchange = await exchange_of(self._reader, opened)
+            permits = [exchange.permit_id] if exchange.permit_id is not None else []
+            own = await self._corrections.own([opened.stored.entry_id], permits)
+            others = await self._corrections.others(permits)
+        except (RecordsError, KeyStoreError):
+            raise DamagedRecordError("records: a correction does not open") from None
+        named = [
+            NamedCorrection(
+                entry_id=one.entry_id,
+                time=one.time,
+                organisation=self._context.trust.organisation,
+                corrected_id=one.corrected_id,
+            )
+            for one in own
+        ]
+        named += [
+            NamedCorrection(entry_id=one.entry_id, time=one.time, organisation=one.party)
+            for one in others
+        ]
+        return tuple(sorted(named, key=lambda one: one.time))
 
     async def _proof(self, stored: StoredEntry) -> str:
         """Return the proof of the very bytes that are shown, or raise `DamagedRecordError`."""
@@ -152,13 +213,6 @@ class ReviewRecords:
         if root_from_audit_path(checkpoint.size, stored.index, leaf, path) != checkpoint.root:
             raise DamagedRecordError("records: an entry is not of the signed tree")
         return write_proof(index=stored.index, path=path, note=group.checkpoint)
-
-    async def _code_of(self, person: UnifiedNumber) -> bytes | None:
-        vault = self._context.vault
-        subject = vault.subject(person)
-        async with self._context.database.read() as connection:
-            stored = (await network_codes.codes_of(connection, [subject])).get(subject)
-        return None if stored is None else vault.code(stored).raw
 
     async def _record(
         self, reader: Staff, what: Mapping[str, object], *, subject: bytes | None

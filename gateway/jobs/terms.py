@@ -301,9 +301,9 @@ _DOORS: Final = (
 _RECORDS: Final = (
     Term(
         name="records",
-        what="The record log: entries, peers' checkpoints and corrections they rest on",
+        what="The record log: entries, peers' checkpoints they rest on, what corrects what",
         tables=(
-            *("log_entries", "peer_checkpoints", "corrections_received"),
+            *("log_entries", "peer_checkpoints", "corrections", "corrections_received"),
             *("legal_holds", "erasures", "erasure_approvals", "cosignatures"),
         ),
         kept="seven years from the entry, whole months only",

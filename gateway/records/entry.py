@@ -111,6 +111,19 @@ def check_members(kind: str, members: Mapping[str, object]) -> None:
     )
 
 
+def with_members(public: Public, members: Mapping[str, object]) -> Public:
+    """Return the public part as it would read with other members, under the rules of its kind.
+
+    Raises:
+        RecordsError: reserved-member, bad-entry, entry-too-large.
+    """
+    if not COMMON.isdisjoint(members):
+        raise RecordsError("reserved-member", public.kind)
+    changed = _convert({**msgspec.to_builtins(public), **members})
+    _encode(changed)
+    return changed
+
+
 def parse_entry(raw: bytes) -> ParsedEntry:
     """Return the entry written in these bytes, which is the only way to write it.
 

@@ -219,10 +219,15 @@ class OfPermit(_About, frozen=True, kw_only=True):
 
 
 class Correction(Public, frozen=True, kw_only=True):
-    """A later entry that corrects an earlier one (法31, 個情法97)."""
+    """A later entry that corrects an earlier one (法31, 個情法97); what it says is private.
+
+    The core's names what it was told: `of` is then the leaf hash of a party's correction.
+    """
 
     of: Hex64
     permit_id: Hex32 | None = None
+    non_disclosure: Mark | None = None
+    """The mark of whoever corrected, from now on (法23②); the others keep it too (法23③)."""
 
 
 class DirectoryChanged(Public, frozen=True, kw_only=True):

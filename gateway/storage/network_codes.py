@@ -49,6 +49,17 @@ async def codes_of(connection: Connection, subjects: Sequence[bytes]) -> dict[by
     return {row["subject"]: row["code"] for row in rows}
 
 
+_KNOWN_CODE: Final[LiteralString] = """
+    SELECT code FROM network_codes WHERE subject = $1
+"""
+
+
+async def known_code(connection: Connection, subject: bytes) -> bytes | None:
+    """Return a person's stored code, also one that nobody may use just now."""
+    found: bytes | None = await connection.fetchval(_KNOWN_CODE, subject)
+    return found
+
+
 _SUBJECTS_OF: Final[LiteralString] = """
     SELECT subject, code, number_box, key_year FROM network_codes
      WHERE code = ANY ($1::bytea[]) AND state = 'linked'

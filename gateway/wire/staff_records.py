@@ -7,6 +7,7 @@ import msgspec
 from gateway.wire.backoffice import UnifiedNumberText
 from gateway.wire.fields import Base64Url, Day, Hex32, Hex64, Instant, Message, Name, Slug
 from gateway.wire.staff import Cursor, Limit
+from gateway.wire.staff_corrections import RecordCorrection
 
 PrivateState = Literal["opened", "not-permitted", "key-destroyed"]
 
@@ -28,7 +29,10 @@ class RecordsSearch(Message, frozen=True):
 
 
 class Record(Message, frozen=True):
-    """One entry: where it stands, and its public part, if it can be read, as it is stored."""
+    """One entry: where it stands, and its public part, if it can be read, as it is stored.
+
+    `corrected_by` are our corrections of this very entry, oldest first: the last one counts.
+    """
 
     id: Hex32
     slot: int
@@ -37,6 +41,7 @@ class Record(Message, frozen=True):
     time: Instant
     leaf_hash: Hex64
     public: dict[str, object] | None = None
+    corrected_by: list[Hex32] = msgspec.field(default_factory=list)
 
 
 class Records(Message, frozen=True):
@@ -52,7 +57,8 @@ class RecordShown(Message, frozen=True):
     """One entry with everything that proves it.
 
     `entry` are the leaf's own bytes, `proof` is a C2SP tlog-proof over them; `private` is the
-    opened private part, network codes hidden.
+    opened private part, network codes hidden. `corrections` are ours of this entry and of others of
+    the same exchange, and those that the other party told us of, oldest first: the later one wins.
     """
 
     record: Record
@@ -60,6 +66,7 @@ class RecordShown(Message, frozen=True):
     proof: str
     private_state: PrivateState
     private: dict[str, object] | None = None
+    corrections: list[RecordCorrection] = msgspec.field(default_factory=list)
 
 
 class RecordsExport(Message, frozen=True):

@@ -18,6 +18,7 @@ _OF_THE_OWNER = frozenset({"gateway.storage.migrate"})
 # What a record is made of: written once, never changed (DESIGN §4).
 _RECORDS = (
     *("log_entries", "log_months", "log_tiles", "peer_checkpoints"),
+    *("corrections", "corrections_received"),
     *("core_documents", "core_directories", "core_inquiries", "core_outcomes"),
 )
 

@@ -14,6 +14,8 @@ from gateway.http.limits import rate_limit
 from gateway.http.routes import Route
 from gateway.listeners.staff import (
     accounts,
+    corrections,
+    disclosures,
     erasures,
     flags,
     holds,
@@ -35,6 +37,8 @@ ROUTES: Final = (
     *flags.ROUTES,
     *switches.ROUTES,
     *records.ROUTES,
+    *corrections.ROUTES,
+    *disclosures.ROUTES,
     *reconciliations.ROUTES,
 )
 

@@ -22,6 +22,7 @@ AT_THAT_MOMENT: Final[frozenset[str]] = frozenset(
         StaffPermission.CREDENTIAL_CHANGE,
         StaffPermission.HOLDS_DECIDE,
         StaffPermission.ERASURES_DECIDE,
+        StaffPermission.RECORDS_CORRECT,
     }
 )
 """What takes its proof in the message: a session, which may be another's, counts for nothing."""

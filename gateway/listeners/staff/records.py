@@ -1,5 +1,6 @@
 """Staff zone: the record log searched, shown with its proofs, exported for auditors."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -18,6 +19,7 @@ from gateway.http.routes import Permission, Route
 from gateway.listeners.staff.archives import send_archive
 from gateway.listeners.staff.services import StaffCall
 from gateway.storage.records import Position, StoredEntry
+from gateway.wire.staff_corrections import RecordCorrection
 from gateway.wire.staff_records import Record, Records, RecordsExport, RecordShown, RecordsSearch
 
 _BYTES_MAX: Final = 8 * 1024
@@ -32,25 +34,35 @@ async def search_records(call: StaffCall, body: RecordsSearch) -> Records:
     found = await call.services.records.search(
         _search(body), reader=call.caller.staff, after=position_after(body.after), limit=body.limit
     )
+    corrected = await call.services.records.corrected_by([entry.entry_id for entry in found])
     return Records(
-        records=[_record(entry) for entry in found],
+        records=[_record(entry, corrected.get(entry.entry_id, ())) for entry in found],
         next=cursor_after(found[-1]) if len(found) == body.limit else None,
         erased_through=await call.services.erase_months.erased_through(),
     )
 
 
 async def show_record(call: StaffCall) -> RecordShown:
-    """Show one entry with its proof of inclusion, and its private part to who may open it."""
-    entry_id = call.path("id")
-    if len(entry_id) != _ID_CHARACTERS or not entry_id.isalnum():
-        raise InvalidQueryError("records: not an id")
-    shown = await call.services.records.show(entry_id, reader=call.caller.staff)
+    """Show one entry with its proof of inclusion, its corrections, and its private part.
+
+    The private part is shown to who may open it; no entry is shown without what corrects it.
+    """
+    shown = await call.services.records.show(entry_id_in(call.path("id")), reader=call.caller.staff)
     return RecordShown(
-        record=_record(shown.opened.stored),
+        record=_record(shown.opened.stored, shown.corrected_by),
         entry=b64(shown.opened.stored.leaf),
         proof=shown.proof,
         private_state=shown.state,
         private=dict(shown.private) if shown.private is not None else None,
+        corrections=[
+            RecordCorrection(
+                id=one.entry_id,
+                time=one.time,
+                organisation=one.organisation,
+                corrects=one.corrected_id,
+            )
+            for one in shown.corrections
+        ],
     )
 
 
@@ -119,7 +131,7 @@ def _search(body: RecordsSearch) -> RecordSearch:
     )
 
 
-def _record(stored: StoredEntry) -> Record:
+def _record(stored: StoredEntry, corrected_by: Sequence[str]) -> Record:
     return Record(
         id=stored.entry_id,
         slot=stored.slot,
@@ -128,6 +140,7 @@ def _record(stored: StoredEntry) -> Record:
         time=instant(stored.time),
         leaf_hash=stored.leaf_hash.hex(),
         public=_public(stored.leaf),
+        corrected_by=list(corrected_by),
     )
 
 
@@ -136,6 +149,13 @@ def _public(leaf: bytes) -> dict[str, object] | None:
         return msgspec.json.decode(leaf, type=dict[str, object])
     except msgspec.DecodeError:
         return None  # changed in the database; the verifier says what is wrong with it
+
+
+def entry_id_in(text: str) -> str:
+    """Return the entry id that a path names, or raise `InvalidQueryError`."""
+    if len(text) != _ID_CHARACTERS or not (text.isascii() and text.isalnum()):
+        raise InvalidQueryError("records: not an id")
+    return text
 
 
 def cursor_after(last: StoredEntry) -> str:

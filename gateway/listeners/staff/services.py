@@ -6,6 +6,8 @@ from typing import Final, TypeAlias, TypeVar
 from gateway.domain.staff import Staff
 from gateway.errors import NotAuthenticatedError
 from gateway.flows.check_provisions import CheckProvisions
+from gateway.flows.correct_records import CorrectRecords
+from gateway.flows.disclose_records import DiscloseRecords
 from gateway.flows.erase_months import EraseMonths
 from gateway.flows.export_records import ExportRecords
 from gateway.flows.flags import Flags
@@ -43,6 +45,8 @@ class StaffServices(LogStaffServices):
     review_flags: ReviewFlags
     switches: SwitchMeasures
     records: ReviewRecords
+    corrections: CorrectRecords
+    disclosures: DiscloseRecords
     export: ExportRecords
     reconcile: Reconcile
     checker: CheckProvisions

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from codes.numbers import UnifiedNumber
 from gateway.demo import cast
 from gateway.storage.embedded import EmbeddedPostgres
 from tests.conftest import NewDatabase, new_databases
+from tests.e2e.alone.offices import Office, an_exchange, both_offices, somebody
 from tests.e2e.parties import Network, whole_network
 from tests.e2e.people import People
 from tests.e2e.staff import Person, first_account
@@ -37,3 +39,21 @@ def people(network: Network) -> People:
 async def root(network: Network) -> Person:
     """長岡市's administrator, signed in."""
     return await (await first_account(network, cast.NAGAOKA)).sign_in()
+
+
+@pytest.fixture(scope="module")
+async def offices(network: Network) -> dict[str, Office]:
+    """The inquirer's and the provider's people, by organisation."""
+    return await both_offices(network)
+
+
+@pytest.fixture
+async def number(people: People) -> UnifiedNumber:
+    """Somebody new whom both ends know."""
+    return await somebody(people)
+
+
+@pytest.fixture
+async def permit(network: Network, number: UnifiedNumber) -> str:
+    """The permit of an exchange about somebody that came to its end."""
+    return await an_exchange(network, number)

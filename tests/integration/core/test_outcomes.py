@@ -11,8 +11,8 @@ from codes.canonical import b64, instant, parse_instant
 from gateway.flows.proofs import prove
 from gateway.flows.record_read import RecordReader, Search
 from gateway.flows.record_types import Recorded
+from gateway.records.kinds import Correction, Refusal
 from gateway.records.kinds import OutcomeTaken as OutcomeEntry
-from gateway.records.kinds import Refusal
 from gateway.storage.records import find_by_permit
 from gateway.wire.lookups import (
     CorrectionNotice,
@@ -322,6 +322,21 @@ async def test_a_correction_is_noted_once_however_often_it_is_told(
         answers = [await notify(union, permit_id, recorded) for _ in range(2)]
 
     assert all(answer.results[0].result is not None for answer in answers)
+
+
+async def test_the_mark_that_a_correction_carries_is_kept(
+    core: Core, union: Member, exchange: Exchange
+) -> None:
+    permit_id = exchange.permit.permit_id
+    members = {"of": exchange.asked.leaf, "permit_id": permit_id, "non_disclosure": 1}
+    recorded = await union.record("correction", members)
+
+    await notify(union, permit_id, recorded)
+
+    async with core.database.read() as connection:
+        kept = parsed((await find_by_permit(connection, [permit_id]))[-1].leaf)
+    assert isinstance(kept, Correction)
+    assert (kept.of, kept.non_disclosure) == (recorded.leaf_hash.hex(), 1)
 
 
 @pytest.mark.parametrize(

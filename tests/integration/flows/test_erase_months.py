@@ -9,7 +9,7 @@ import pytest
 
 from certs.errors import KeyStoreError
 from certs.keystore import KeyStore
-from codes.canonical import tokyo_month
+from codes.canonical import parse_instant, tokyo_month
 from gateway.domain.hold import SameApproverError
 from gateway.errors import NotFoundError, RefusedError
 from gateway.flows.backup_folder import forget_old_key_stores
@@ -173,6 +173,21 @@ async def test_neither_database_nor_its_backup_reads_an_erased_month_but_with_an
     assert sorted(path.name for path in backups.target.iterdir()) == sorted(
         [backup.folder.name, later.folder.name]
     )
+
+
+async def test_what_corrects_what_goes_with_the_month_it_was_corrected_in(scene: Scene) -> None:
+    made = "INSERT INTO corrections (corrected_id, number, entry_id, made_at) VALUES ($1,1,$2,$3)"
+    for place, entry in enumerate((scene.old[0], scene.following[0])):
+        await scene.execute(made, entry.entry_id, f"{place:032x}", parse_instant(entry.time))
+
+    async with scene.log.writer() as writer:
+        for person in scene.people[:2]:
+            await scene.erasing(writer).approve(OLD, by=person)
+        await scene.erasing(writer).turn()
+
+    async with scene.log.database.read() as connection:
+        left = await connection.fetch("SELECT corrected_id FROM corrections")
+    assert [row["corrected_id"] for row in left] == [scene.following[0].entry_id]
 
 
 async def test_months_go_in_their_order(scene: Scene) -> None:

@@ -108,6 +108,11 @@ MEMBERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     }
 )
 
+MARKED: Mapping[str, object] = MappingProxyType(
+    {"of": "3" * 64, "permit_id": "a" * 32, "non_disclosure": 1}
+)
+"""A correction that sets its maker's mark."""
+
 
 def fixed(label: str, length: int) -> bytes:
     return shake_256(label.encode()).digest(length)

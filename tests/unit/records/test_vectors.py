@@ -18,6 +18,8 @@ VECTOR: Any = json.loads(  # JSON of a golden file
 )
 LEAVES = [bytes.fromhex(leaf) for leaf in VECTOR["leaves"]]
 SIZE = len(LEAVES)
+MORE = frozenset({"correction-of-mark"})
+"""A second vector of a kind, under a name of its own."""
 STATE = RightEdge().extend(LEAVES)
 
 
@@ -25,7 +27,8 @@ STATE = RightEdge().extend(LEAVES)
 def test_entries_keep_their_bytes(kind: str) -> None:
     vector = VECTOR["entries"][kind]
 
-    entry = made.an_entry(kind, private={"staff": "職員"})
+    of_kind, members = ("correction", made.MARKED) if kind in MORE else (kind, None)
+    entry = made.an_entry(of_kind, members=members, private={"staff": "職員"})
 
     assert entry.raw == vector["raw"].encode()
     assert entry.leaf_hash.hex() == vector["leaf_hash"]

@@ -20,6 +20,9 @@ SIZE = 21
 def main() -> None:
     kinds = {kind: made.an_entry(kind, private={"staff": "職員"}) for kind in sorted(made.MEMBERS)}
     kinds["staff-added"] = made.an_entry("staff-added", private={"staff": "職員"})
+    kinds["correction-of-mark"] = made.an_entry(
+        "correction", members=made.MARKED, private={"staff": "職員"}
+    )
     log = made.MadeLog(slot=3)
     log.grow(SIZE)
     node = log.state.node
