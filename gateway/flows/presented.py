@@ -7,6 +7,7 @@ what it is, not for whom it concerns.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 from certs.errors import CertsError, PermitError
@@ -19,7 +20,8 @@ from gateway.flows.trust import Trust
 from gateway.records.kinds import Inquiry
 from gateway.wire.network import ProvisionAsked
 
-TOKENS_KEPT: Final = 512
+PERMITS_KEPT: Final = 4096
+"""How many permits of tokens verified before are remembered: some 10 MB of them."""
 REQUEST_LIFE_MAX: Final = timedelta(days=30)
 """How long any core may let a request live (PROTOCOL §3)."""
 INQUIRY_AGE_MAX: Final = timedelta(days=8)
@@ -88,11 +90,13 @@ class Presented:
 
 
 class Tokens:
-    """Permit tokens verified before, by their text; a token may be shown many times."""
+    """Permit tokens verified before, by their digest; a token may be shown many times."""
 
-    def __init__(self, trust: Trust) -> None:
+    def __init__(self, trust: Trust, *, permits_max: int = PERMITS_KEPT) -> None:
         self._trust = trust
-        self._known: dict[str, PermitToken] = {}
+        self._permits_max = permits_max
+        self._known: dict[bytes, PermitToken] = {}
+        self._permits = 0
 
     def read(self, text: str, *, sender: str, now: datetime) -> PermitToken:
         """Return the claims of a token that the core issued for `sender` to us.
@@ -100,12 +104,11 @@ class Tokens:
         `exp` is not asked here: a permit that is known is answered before (*Once*). Raises
         `PermitRefusedError`.
         """
-        token = self._known.get(text)
+        digest = sha256(text.encode("utf-8", "surrogatepass")).digest()
+        token = self._known.get(digest)
         if token is None:
             token = self._verified(text, now)
-            self._known[text] = token
-            if len(self._known) > TOKENS_KEPT:
-                del self._known[next(iter(self._known))]
+            self._remember(digest, token)
         if token.inquirer != sender:
             raise PermitRefusedError("token: of another inquirer", reason="token-inquirer")
         return token
@@ -113,6 +116,14 @@ class Tokens:
     def forget(self) -> None:
         """Verify everything anew: the directory, and so perhaps the core's keys, have changed."""
         self._known.clear()
+        self._permits = 0
+
+    def _remember(self, digest: bytes, token: PermitToken) -> None:
+        """Keep a token at hand; the oldest go for it."""
+        self._permits += len(token.permits)
+        while self._known and self._permits > self._permits_max:
+            self._permits -= len(self._known.pop(next(iter(self._known))).permits)
+        self._known[digest] = token
 
     def _verified(self, text: str, now: datetime) -> PermitToken:
         try:

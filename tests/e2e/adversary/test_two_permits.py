@@ -90,3 +90,20 @@ async def test_two_permits_for_one_inquiry_in_one_message_are_answered_once(
     answers = [one.result is not None for one in reply.provisions.results]
     assert sorted(answers) == [False, True]
     assert reply.item_problem(answers.index(False)) == (409, "permit-used", None)
+
+
+async def test_no_more_permits_are_remembered_than_there_is_room_for(
+    network: Network, union: Rogue, core: Rogue
+) -> None:
+    number = await union.person()
+    asked = await union.ask(number)
+    now = core.context.clock.now()
+    texts = [granted_by_a_liar(core, asked.recorded, number)[0] for _ in range(5)]
+    tokens = Tokens(network.gateway(cast.NAGAOKA).context.trust, permits_max=2)
+
+    first = [tokens.read(text, sender=union.name, now=now) for text in texts]
+    again = tokens.read(texts[-1], sender=union.name, now=now)
+
+    assert len(tokens._known) == 2
+    assert again is first[-1]  # not verified once more
+    assert tokens.read(texts[0], sender=union.name, now=now) == first[0]
