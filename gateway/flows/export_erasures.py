@@ -11,7 +11,7 @@ from certs.errors import KeyStoreError
 from certs.keystore import Box
 from gateway.flows.context import Context
 from gateway.flows.record_seal import private_ad
-from gateway.records.erased import ErasureProof
+from gateway.records.grounds import GroundProof
 from gateway.records.tiles import node_source, tiles_for
 from gateway.records.tree import audit_path, audit_path_nodes
 from gateway.storage import erasures
@@ -56,14 +56,14 @@ class ExportErasures:
             return None  # without ground an export begins late, and a verifier says so
         return ToldErasure(stored=stored, private=private, ranges=told[1])
 
-    async def proof(self, told: ToldErasure, size: int) -> ErasureProof:
+    async def proof(self, told: ToldErasure, size: int) -> GroundProof:
         """Return the entry with its audit path in its slot's tree of this size."""
         stored = told.stored
         nodes = audit_path_nodes(size, stored.index)
         async with self._context.database.read() as connection:
             tiles = await read_tiles(connection, stored.slot, tiles_for(size, nodes))
         node = node_source(lambda level, number: tiles.get((level, number)))
-        return ErasureProof(
+        return GroundProof(
             slot=stored.slot,
             index=stored.index,
             entry=stored.leaf,

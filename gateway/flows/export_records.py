@@ -22,7 +22,8 @@ from gateway.records.bundle import (
     slot_name,
     write_head,
 )
-from gateway.records.erased import ERASURES, write_erasures
+from gateway.records.erased import ERASURES
+from gateway.records.grounds import write_grounds
 from gateway.records.note import parse_note
 from gateway.records.policy import policy_text
 from gateway.records.tiles import node_source, tiles_for
@@ -118,7 +119,7 @@ class ExportRecords:
         if told is not None and begins_erased:
             sizes = [part.size for part in ranges if part.slot == told.stored.slot]
             proofs = [await self._erasures.proof(told, size) for size in sizes]
-            yield ERASURES, write_erasures(proofs)
+            yield ERASURES, write_grounds(ERASURES, proofs)
         for part in ranges:
             async for piece in self._slot_files(part):
                 yield piece
