@@ -5,7 +5,7 @@ from typing import Any
 
 from codes.canonical import b64
 from gateway.records.bundle import Files
-from tests.damage.good import Good, at
+from tests.damage.good import COSIGNED, Good, at
 from tests.damage.kept import UNPROVED, case_of
 from tests.damage.lossy import AFTER, IN_IT, LEFT, LOST, SEEN, TOLD, Lossy
 from tests.unit.records import made
@@ -44,6 +44,16 @@ def lost_and_cosigned(good: Good) -> Files:
 @case_of("a witness signed what was left, long after the loss", reason="lost", slot=LOST, index=15)
 def lost_and_cosigned_later(good: Good) -> Files:
     return Lossy(good=good, seen_late=41).files(IN_IT)
+
+
+@case_of(
+    "witnesses signed the entry that tells of the loss only when the period was over",
+    reason="lost",
+    slot=LOST,
+    index=LEFT,
+)
+def loss_seen_late(good: Good) -> Files:
+    return Lossy(good=good, told_sizes=COSIGNED[:-1]).files(AFTER)
 
 
 @case_of("a slot ended before the period, and nothing tells why", reason=UNPROVED)

@@ -15,7 +15,7 @@ from gateway.records.bundle import Files, SlotExport, export_slot
 from gateway.records.grounds import GroundProof, write_grounds
 from gateway.records.lost import LOSSES
 from gateway.records.tree import audit_path
-from tests.damage.good import SIZE, Good, Log, at
+from tests.damage.good import COSIGNED, SIZE, Good, Log, at
 from tests.unit.records import made
 
 LOST, LEFT, KNOWN, TOLD = 1, 15, 18, 16
@@ -36,6 +36,8 @@ class Lossy:
     kind: str = "log-loss"
     is_prefix: bool = True
     """Whether what the database holds is the beginning of what was signed."""
+    told_sizes: tuple[int, ...] = COSIGNED
+    """Which trees of slot 0 the core signed before the period after the damage."""
     seen_late: int | None = None
     """The minute in which the core signed once more what is left, if it did."""
 
@@ -58,7 +60,7 @@ class Lossy:
         # Of other rows than were signed, those are left that the witness can vouch for.
         left = LEFT if self.is_prefix else SEEN
         return (
-            first.rewritten({TOLD: told}),
+            replace(first, sizes=self.told_sizes).rewritten({TOLD: told}),
             replace(lost, entries=lost.entries[:left]),
             *others,
         )
