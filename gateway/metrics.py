@@ -182,6 +182,11 @@ WITNESS_BEHIND_SECONDS: Final = Gauge(
     ["peer"],
     multiprocess_mode="livemax",
 )
+WITNESS_IDLE_SECONDS: Final = Gauge(
+    "sekisho_witness_idle_seconds",
+    "Age of the last cosignatures of the slot that enough witnesses have not signed for longest.",
+    multiprocess_mode="livemax",
+)
 WITNESS_CONFLICTS: Final = Gauge(
     "sekisho_witness_conflicts",
     "Slots of ours of which a witness holds another tree, counted for each witness.",

@@ -59,13 +59,13 @@ def trust_of(
     if root is None:
         root = load_settings(config_path(config)).network.keys_dir / "root.json"
     raws = _directories(files, history)
-    directory = read_history(raws, root=read_root(root))
+    *older, directory = read_history(raws, root=read_root(root))
     keys = dict(_witness_key(text) for text in witness_keys)
     try:
         organisation = read_manifest(files).organisation
     except RecordsError as error:
         raise BundleError(str(error)) from None
-    return LogTrust.of(directory, organisation, witness_keys=keys)
+    return LogTrust.of(directory, organisation, older=older, witness_keys=keys)
 
 
 def _directories(files: Files, history: Path | None) -> list[bytes]:

@@ -340,6 +340,7 @@ def _shown(report: Report) -> dict[str, object]:
                 "cosigned_size": slot.cosigned_size,
                 "cosigned_at": slot.cosigned_at,
                 "complete": slot.complete,
+                "lost": None if slot.lost is None else asdict(slot.lost),
             }
             for slot in report.slots
         ],
@@ -350,6 +351,9 @@ def _print_report(report: Report) -> None:
     shown = _shown(report)
     print_fields({name: shown[name] for name in ("organisation", "begins", "ends", "entries")})
     print_rows([asdict(slot) for slot in report.slots], columns=SLOT_COLUMNS)
+    for slot in report.slots:
+        if slot.lost is not None:
+            out.print(f"slot {slot.slot}: {slot.lost}", markup=False)
     out.print(f"complete: {report.complete}")
     if not report.faults:
         out.print("no fault found")

@@ -18,6 +18,8 @@ from gateway.storage.cosigned import (
     Cosigned,
     WitnessedSlot,
     cosignatures_around,
+    cosigners,
+    first_cosignatures,
     read_witnessed_slots,
 )
 
@@ -73,20 +75,25 @@ class ExportNotes:
         covered: int,
         size: int,
         minimum: int = 0,
+        shown: int = 0,
+        held: Sequence[int] = (),
     ) -> list[str]:
         """Return a slot's cosigned notes around a period, each of another tree or time.
 
         `covered` is how many entries there were when the period ended, `size` how many there
         are in the tree that the export begins with: none is of a larger one. Below `minimum`
         everything is erased: none is of a smaller one, and the first that held all that is gone
-        is here.
+        is here. `shown` is as for `checkpoints_at`. Of the entries at the indexes `held` the first
+        note of each witness that holds them is here, too.
         """
         trust = self._context.trust
         async with self._context.database.read() as connection:
+            # Whoever was a witness once: the auditor's directories say who was at the time.
+            witnesses = await cosigners(connection, slot)
             found = await cosignatures_around(
                 connection,
                 slot,
-                trust.directory.organisation(trust.organisation).witnesses,
+                witnesses,
                 begins=begins,
                 ends=ends,
                 covered=covered,
@@ -94,11 +101,18 @@ class ExportNotes:
                 minimum=minimum,
                 lines_max=LINES_MAX,
             )
+            for index in held:
+                least = max(index + 1, minimum)
+                found += await first_cosignatures(
+                    connection, slot, witnesses, least=least, most=size
+                )
         together = _together(found)
         notes: list[str] = []
         for start in range(0, len(together), SIGNED_AT_ONCE):
             part = together[start : start + SIGNED_AT_ONCE]
-            signed = await self._context.writer.checkpoints_at(slot, [size for size, _ in part])
+            signed = await self._context.writer.checkpoints_at(
+                slot, [size for size, _ in part], shown=shown
+            )
             notes += [
                 cosigned_note(trust.network, note, lines.values())
                 for note, (_, lines) in zip(signed, part, strict=True)
@@ -109,7 +123,9 @@ class ExportNotes:
 def _together(found: Sequence[Cosignature]) -> list[tuple[int, Mapping[str, Cosignature]]]:
     """Return the lines that go under one note: of one size, at most one of each witness."""
     notes: list[tuple[int, dict[str, Cosignature]]] = []
-    for one in found:
+    # The same line may be wanted for more than one reason.
+    wanted = {(one.size, one.at, one.witness): one for one in found}
+    for _, one in sorted(wanted.items()):
         for size, lines in reversed(notes):
             if size != one.size:
                 notes.append((one.size, {one.witness: one}))

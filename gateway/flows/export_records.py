@@ -4,7 +4,7 @@ Entries never change, so they are read piece by piece without holding a snapshot
 export is the checkpoint it begins with. That somebody took one is recorded before it begins.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -12,7 +12,8 @@ from typing import Final
 from codes.canonical import instant
 from gateway.errors import InvalidBodyError
 from gateway.flows.context import Context
-from gateway.flows.export_erasures import ExportErasures, ToldErasure
+from gateway.flows.export_grounds import ExportGrounds, Ground, ToldErasure
+from gateway.flows.export_left import Leftovers
 from gateway.flows.export_notes import ExportNotes
 from gateway.flows.record_types import Draft, Recorded, SearchColumns, SlotFrozenError
 from gateway.records.bundle import (
@@ -22,11 +23,13 @@ from gateway.records.bundle import (
     slot_name,
     write_head,
 )
-from gateway.records.erased import ERASURES, write_erasures
+from gateway.records.erased import ERASURES
+from gateway.records.grounds import write_grounds
+from gateway.records.lost import LOSSES
 from gateway.records.note import parse_note
 from gateway.records.policy import policy_text
 from gateway.records.tiles import node_source, tiles_for
-from gateway.storage import record_ranges
+from gateway.storage.record_ranges import Range, peer_notes, range_of
 from gateway.storage.records import EXPORT_CHUNK, StoredEntry, export_slot
 from gateway.storage.tiles import read_tiles
 
@@ -53,13 +56,27 @@ class _Range:
     notes: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What the log itself tells of why its slots are not whole."""
+
+    erasure: ToldErasure | None
+    minimums: Mapping[int, int]
+    losses: Sequence[Ground]
+
+    def begins_erased(self, part: _Range) -> bool:
+        """Tell whether nothing is left of a slot before this range."""
+        return 0 < part.first == self.minimums.get(part.slot)
+
+
 class ExportRecords:
     """Bundles of one organisation's record log."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._notes = ExportNotes(context)
-        self._erasures = ExportErasures(context)
+        self._grounds = ExportGrounds(context)
+        self._leftovers = Leftovers(context)
 
     async def begin(self, *, begins: datetime | None, ends: datetime | None, by: str) -> Period:
         """Record that somebody takes these records; `by` is an account or the control socket.
@@ -92,17 +109,20 @@ class ExportRecords:
         """Yield the bundle's files as pieces, name and bytes; pieces of a file follow each other.
 
         Private parts stay closed: they hold network codes, which are in no export (DESIGN §1). The
-        one exception is the entry that tells of an erased month: it is why a slot begins late.
+        exceptions are the entries that tell of an erased month and of lost records: they are why a
+        slot begins late or ends.
         """
         trust = self._context.trust
         await self._notes.have_cosigned(period.ends)
         slots = range(trust.directory.organisation(trust.organisation).slots)
-        told, minimums = await self._erasures.newest(), await self._erasures.minimums()
-        found = [await self._range(slot, period, told, minimums.get(slot, 0)) for slot in slots]
-        ranges = [part for part in found if part is not None]
-        begins_erased = any(0 < part.first == minimums.get(part.slot) for part in ranges)
+        told = _Told(
+            erasure=await self._grounds.newest_erasure(),
+            minimums=await self._grounds.minimums(),
+            losses=await self._grounds.losses(),
+        )
+        ranges = [await self._range(slot, period, told) for slot in slots]
         async with self._context.database.read() as connection:
-            notes = await record_ranges.peer_notes(
+            notes = await peer_notes(
                 connection, begins=period.begins, ends=period.ends, limit=PEER_NOTES_MAX
             )
         for name, content in write_head(
@@ -115,42 +135,81 @@ class ExportRecords:
             peer_notes=notes,
         ):
             yield name, content
-        if told is not None and begins_erased:
-            sizes = [part.size for part in ranges if part.slot == told.stored.slot]
-            proofs = [await self._erasures.proof(told, size) for size in sizes]
-            yield ERASURES, write_erasures(proofs)
+        if told.erasure is not None and any(told.begins_erased(part) for part in ranges):
+            yield ERASURES, await self._ground_file(ERASURES, [told.erasure], ranges)
+        if told.losses:
+            yield LOSSES, await self._ground_file(LOSSES, told.losses, ranges)
         for part in ranges:
             async for piece in self._slot_files(part):
                 yield piece
 
-    async def _range(
-        self, slot: int, period: Period, told: ToldErasure | None, minimum: int
-    ) -> _Range | None:
+    async def _ground_file(
+        self, name: str, grounds: Sequence[Ground], ranges: Sequence[_Range]
+    ) -> bytes:
+        sizes = {part.slot: part.size for part in ranges}
+        proofs = [
+            await self._grounds.proof(ground, sizes[ground.stored.slot])
+            for ground in grounds
+            # Of a slot that lost this entry in its turn nothing can be proved.
+            if ground.stored.index < sizes[ground.stored.slot]
+        ]
+        return write_grounds(name, proofs)
+
+    async def _range(self, slot: int, period: Period, told: _Told) -> _Range:
+        writer = self._context.writer
         # The checkpoint first: what is committed later is not in this export.
         try:
-            note = await self._context.writer.checkpoint(slot)
+            note = await writer.checkpoint(slot)
         except SlotFrozenError:
-            # Nothing of it may be signed again: it is missing, and `log-loss` says why.
-            return None
+            return await self._left_range(slot, period, told)
         size = parse_note(note).checkpoint.size
         async with self._context.database.read() as connection:
-            found = await record_ranges.range_of(
-                connection, slot, size, begins=period.begins, ends=period.ends
-            )
-        cosigned = await self._notes.of_slot(
+            found = await range_of(connection, slot, size, begins=period.begins, ends=period.ends)
+        notes = await self._notes_of(slot, period, told, found, size=size)
+        return _Range(slot=slot, first=found.first, end=found.end, size=size, notes=[*notes, note])
+
+    async def _left_range(self, slot: int, period: Period, told: _Told) -> _Range:
+        """Return the range of a slot whose rows are not what was signed, as far as they are."""
+        size = await self._leftovers.size(slot)
+        while True:
+            async with self._context.database.read() as connection:
+                found = await range_of(
+                    connection, slot, size, begins=period.begins, ends=period.ends
+                )
+            bad = await self._leftovers.first_bad(slot, found.first, found.end)
+            if bad is None:
+                break
+            size = await self._leftovers.size(slot, most=bad)
+        notes = await self._notes_of(slot, period, told, found, size=size, shown=size)
+        notes += await self._context.writer.checkpoints_at(slot, [size], shown=size)
+        return _Range(slot=slot, first=found.first, end=found.end, size=size, notes=notes)
+
+    async def _notes_of(
+        self,
+        slot: int,
+        period: Period,
+        told: _Told,
+        found: Range,
+        *,
+        size: int,
+        shown: int = 0,
+    ) -> list[str]:
+        minimum = told.minimums.get(slot, 0)
+        notes = await self._notes.of_slot(
             slot,
             begins=period.begins,
             ends=period.ends,
             covered=found.covered,
             size=size,
             minimum=minimum,
+            shown=shown,
+            held=[loss.stored.index for loss in told.losses if loss.stored.slot == slot],
         )
-        if told is not None and slot in told.ranges and found.first == minimum:
+        erased = None if told.erasure is None else told.erasure.ranges.get(slot)
+        if erased is not None and found.first == minimum and erased.size <= size:
             # The root that the erasure names, so that it can be held against this tree.
-            cosigned += await self._context.writer.checkpoints_at(slot, [told.ranges[slot].size])
-        return _Range(
-            slot=slot, first=found.first, end=found.end, size=size, notes=[*cosigned, note]
-        )
+            notes += await self._context.writer.checkpoints_at(slot, [erased.size], shown=shown)
+        return notes
 
     async def _slot_files(self, part: _Range) -> AsyncIterator[tuple[str, bytes]]:
         name = slot_name(part.slot)

@@ -220,9 +220,12 @@ class RecordWriter:
         """Return a note of a slot's committed root; raises NotFoundError, SlotFrozenError."""
         return await checkpoint_of(self._database, self._notary, slot)
 
-    async def checkpoints_at(self, slot: int, sizes: Sequence[int]) -> list[str]:
-        """Return notes of a slot as it was at these committed sizes, newly signed."""
-        return await checkpoints_at(self._database, self._notary, slot, sizes)
+    async def checkpoints_at(self, slot: int, sizes: Sequence[int], *, shown: int = 0) -> list[str]:
+        """Return notes of a slot as it was at these committed sizes, newly signed.
+
+        Up to the size `shown` a witness shows that it was signed before.
+        """
+        return await checkpoints_at(self._database, self._notary, slot, sizes, shown=shown)
 
     async def find(self, entry_ids: Sequence[str]) -> dict[str, Recorded]:
         """Return entries recorded earlier, in any slot; unknown ids are left out."""

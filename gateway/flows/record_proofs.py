@@ -125,9 +125,12 @@ async def checkpoint_of(database: Database, notary: Notary, slot: int) -> str:
 
 
 async def checkpoints_at(
-    database: Database, notary: Notary, slot: int, sizes: Sequence[int]
+    database: Database, notary: Notary, slot: int, sizes: Sequence[int], *, shown: int = 0
 ) -> list[str]:
     """Return notes of a slot as it was at these committed sizes, newly signed, in their order.
+
+    Up to the size `shown` a witness's cosignature shows that the rows are what was signed before:
+    so much may be signed again whatever became of the slot.
 
     Raises:
         NotFoundError: there is no such slot, or it never was that large.
@@ -138,9 +141,11 @@ async def checkpoints_at(
         state = (await read_slots(connection, [slot])).get(slot)
         if state is None or max(sizes, default=0) > state.size:
             raise NotFoundError("no such slot, or not of that size")
-        _signable(state)
+        largest = max(sizes, default=0)
+        if largest > shown:
+            _signable(state)
         nodes = {node for size in sizes for node in range_nodes(0, size)}
-        tiles = await read_tiles(connection, slot, tiles_for(state.size, nodes))
+        tiles = await read_tiles(connection, slot, tiles_for(largest, nodes))
     node = _node_source(tiles)
     checkpoints = [Checkpoint(state.origin, size, root(size, node)) for size in sizes]
     # Not in the notary's thread: whoever waits for a new entry's checkpoint goes first.

@@ -41,6 +41,8 @@ class _Seen:
     """By witness, its oldest entry not cosigned."""
     oldest: datetime | None = None
     """The oldest entry that not enough witnesses have cosigned."""
+    signed: datetime | None = None
+    """As of when enough witnesses have signed every slot; none before the first time."""
     not_cosigned: bool = False
     conflicts: int = 0
 
@@ -102,6 +104,7 @@ class WitnessState:
     def _tell(self, forgotten: set[str]) -> None:
         now = self._clock.now()
         metrics.WITNESS_LAG_SECONDS.set(_age(self._seen.oldest, now))
+        metrics.WITNESS_IDLE_SECONDS.set(_age(self._seen.signed, now))
         metrics.WITNESS_CONFLICTS.set(self._seen.conflicts)
         for witness, oldest in self._seen.behind.items():
             metrics.WITNESS_BEHIND_SECONDS.labels(peer=witness).set(_age(oldest, now))
@@ -122,14 +125,13 @@ def _seen(
         waiting = [(slot.slot, slot.witnesses[witness].size) for slot in slots]
         behind[witness] = min((times[at] for at in waiting if at in times), default=None)
     lagging = [(slot.slot, _enough_size(slot, needed)) for slot in slots]
+    signed = [_enough_at(slot, needed) for slot in slots]
     marks = [cosigned for slot in slots for cosigned in slot.witnesses.values()]
     return _Seen(
         behind=behind,
         oldest=min((times[at] for at in lagging if at in times), default=None),
-        not_cosigned=any(
-            sum(cosigned.at is not None for cosigned in slot.witnesses.values()) < needed
-            for slot in slots
-        ),
+        signed=min((at for at in signed if at is not None), default=None),
+        not_cosigned=None in signed,
         conflicts=sum(cosigned.conflict_size is not None for cosigned in marks),
     )
 
@@ -152,6 +154,12 @@ def _enough_size(slot: WitnessedSlot, needed: int) -> int:
     """Return the largest size that so many witnesses have cosigned."""
     sizes = sorted((cosigned.size for cosigned in slot.witnesses.values()), reverse=True)
     return sizes[needed - 1]
+
+
+def _enough_at(slot: WitnessedSlot, needed: int) -> datetime | None:
+    """Return as of when so many witnesses have signed a slot, whatever its size was."""
+    times = [cosigned.at for cosigned in slot.witnesses.values() if cosigned.at is not None]
+    return sorted(times, reverse=True)[needed - 1] if len(times) >= needed else None
 
 
 def _age(oldest: datetime | None, now: datetime) -> float:

@@ -250,14 +250,13 @@ def read_slot(files: Files, slot: int) -> SlotExport:
     """Return one slot's export as it lies in the bundle, or raise bad-bundle.
 
     A file of entries that was cut in the middle gives the whole entries before the cut. A slot
-    of which all is erased has none, and begins where it ends.
+    of which all is erased or lost has none, and begins where it ends.
     """
     name = slot_name(slot)
     described = decode_file(files, f"{name}.json", _SLOT)
     leaves = _file(files, f"{name}.leaves")
     entries = tuple(_read_entries(_file(files, f"{name}.entries")))
-    is_erased = described.first > 0 and not entries
-    if described.slot != slot or len(leaves) % HASH_BYTES or not (leaves or is_erased):
+    if described.slot != slot or len(leaves) % HASH_BYTES or (entries and not leaves):
         raise RecordsError("bad-bundle", name)
     starts = range(0, len(leaves), HASH_BYTES)
     return SlotExport(

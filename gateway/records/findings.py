@@ -9,9 +9,9 @@ class Fault:
 
     Reasons: bad-bundle, missing-slot; entry-changed, entry-missing, entry-inserted,
     entries-reordered, truncated, rewritten, leaf-changed, unsigned, no-checkpoint, fork;
-    wrong-organisation, wrong-slot, not-opened, time-decreases, back-dated, begins-late;
-    private-mismatch; bad-cosignature, no-log-keys; and those of `parse_entry`, `parse_note`
-    and `verify_checkpoint`.
+    wrong-organisation, wrong-slot, not-opened, time-decreases, back-dated, begins-late; lost,
+    loss-unproved; private-mismatch; bad-cosignature, no-log-keys; and those of `parse_entry`,
+    `parse_note` and `verify_checkpoint`.
     """
 
     slot: int

@@ -12,11 +12,12 @@ from gateway.records.bundle import SlotExport
 from gateway.records.entry import parse_entry
 from gateway.records.errors import RecordsError
 from gateway.records.findings import Fault
-from gateway.records.kinds import Opened
+from gateway.records.kinds import Opened, Public
 from gateway.records.slot_notes import SignedNote
 from gateway.records.trust import LogTrust
 
 BACK_DATING_S: Final = 120
+LOG_LOSS: Final = "log-loss"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class EntryFindings:
     """The instants of the entries up to the first fault, and that fault."""
 
     times: tuple[datetime, ...]
+    losses: tuple[int, ...]
+    """Where among them an entry `log-loss` stands."""
     faults: tuple[Fault, ...]
 
 
@@ -33,7 +36,9 @@ class CosignedBounds:
     __slots__ = ("_not_after", "_not_before", "_sizes")
 
     def __init__(self, notes: Sequence[SignedNote]) -> None:
-        marks = sorted((note.checkpoint.size, time) for note in notes for time in note.cosigned_at)
+        marks = sorted(
+            (note.checkpoint.size, time) for note in notes for time in note.cosigned_at.values()
+        )
         self._sizes = [size for size, _ in marks]
         times = [time for _, time in marks]
         self._not_before = list(accumulate(times, max))
@@ -53,34 +58,28 @@ def check_entries(
 ) -> EntryFindings:
     """Return the instants of the entries before index `stop`, as far as nothing is wrong."""
     times: list[datetime] = []
+    losses: list[int] = []
+    faults: list[Fault] = []
     for index, raw in enumerate(export.entries, start=export.first):
         if index >= stop:
             break
         try:
-            made_at = _made_at(raw, index, export.slot, trust)
+            public = _public(raw, index, export.slot, trust)
+            made_at = parse_instant(public.time)
             _check_time(made_at, times, is_bounded=bounds.hold(index, made_at))
         except RecordsError as error:
-            fault = Fault(slot=export.slot, index=index, reason=error.reason, detail=error.detail)
-            return EntryFindings(times=tuple(times), faults=(fault,))
+            faults.append(
+                Fault(slot=export.slot, index=index, reason=error.reason, detail=error.detail)
+            )
+            break
         times.append(made_at)
-    return EntryFindings(times=tuple(times), faults=())
+        if public.kind == LOG_LOSS:
+            losses.append(index)
+    return EntryFindings(times=tuple(times), losses=tuple(losses), faults=tuple(faults))
 
 
-def check_end(
-    export: SlotExport, times: Sequence[datetime], notes: Sequence[SignedNote], *, ends: datetime
-) -> list[Fault]:
-    """Return a fault where entries of a period may be missing behind the exported range."""
-    largest = max((note.checkpoint.size for note in notes), default=0)
-    # After a bad entry nobody knows where the period ends; that fault is named already.
-    is_whole = len(times) == len(export.leaves)
-    if is_whole and largest > export.end and (not times or times[-1] < ends):
-        detail = f"the log signed {largest} entries"
-        return [Fault(slot=export.slot, index=export.end, reason="truncated", detail=detail)]
-    return []
-
-
-def _made_at(raw: bytes, index: int, slot: int, trust: LogTrust) -> datetime:
-    """Return the instant of an entry that stands in the right log."""
+def _public(raw: bytes, index: int, slot: int, trust: LogTrust) -> Public:
+    """Return the public part of an entry that stands in the right log."""
     public = parse_entry(raw).public
     if public.organisation != trust.organisation:
         raise RecordsError("wrong-organisation")
@@ -88,7 +87,7 @@ def _made_at(raw: bytes, index: int, slot: int, trust: LogTrust) -> datetime:
         raise RecordsError("wrong-slot")
     if index == 0 and not isinstance(public, Opened):
         raise RecordsError("not-opened")
-    return parse_instant(public.time)
+    return public
 
 
 def _check_time(made_at: datetime, before: Sequence[datetime], *, is_bounded: bool) -> None:

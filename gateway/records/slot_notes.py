@@ -1,6 +1,6 @@
 """The checkpoints of one exported slot: both log lines, and who cosigned when."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from certs.errors import CertsError
@@ -29,8 +29,8 @@ class SignedNote:
     checkpoint: Checkpoint
     time: int
     """POSIX second by the log's own clock."""
-    cosigned_at: tuple[int, ...]
-    """POSIX seconds of the witnesses' signatures, the latest first."""
+    cosigned_at: Mapping[str, int]
+    """POSIX seconds of the witnesses' signatures, by the name on the line."""
     proof: tuple[bytes, ...] = field(default=(), repr=False)
 
 
@@ -75,15 +75,15 @@ def _read(slot: int, note: Note, proof: tuple[bytes, ...], trust: LogTrust) -> S
         raise RecordsError("no-log-keys", f"checkpoint of size {size}") from None
     except RecordsError as error:
         raise RecordsError(error.reason, f"checkpoint of size {size}") from None
-    times = [
-        _cosigned(note, name, key_at)
+    cosigned_at = {
+        name: _cosigned(note, name, key_at)
         for name, key_at in trust.witnesses.items()
         if any(line.name == name for line in note.lines)
-    ]
+    }
     return SignedNote(
         checkpoint=verified.checkpoint,
         time=verified.time,
-        cosigned_at=tuple(sorted(times, reverse=True)),
+        cosigned_at=cosigned_at,
         proof=proof,
     )
 

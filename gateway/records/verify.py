@@ -19,18 +19,15 @@ from gateway.records.bundle import (
     read_peer_notes,
     read_slot,
 )
-from gateway.records.erased import (
-    Erasure,
-    check_beginning,
-    proved_erasures,
-    read_erasures,
-)
+from gateway.records.erased import ERASURES, Erasure, check_beginning, proved_erasures
 from gateway.records.errors import RecordsError
 from gateway.records.findings import Fault
+from gateway.records.grounds import read_grounds
+from gateway.records.lost import LOSSES, Loss, Lost, Place, check_ending, proved_losses
+from gateway.records.quorum import Quorum
 from gateway.records.slot_content import (
     CosignedBounds,
     EntryFindings,
-    check_end,
     check_entries,
 )
 from gateway.records.slot_notes import SignedNote, read_foreign, read_notes
@@ -40,8 +37,6 @@ from gateway.records.trust import LogTrust
 
 Completeness: TypeAlias = Literal["proved", "unproved"]
 Period: TypeAlias = tuple[datetime, datetime]
-_Mark: TypeAlias = tuple[int, int]
-
 _ENTRIES_STAND: Final = frozenset({"fork", "leaf-changed", "unsigned"})
 """Faults beside which the entries are still those of the signed tree, as far as it was signed."""
 
@@ -55,9 +50,12 @@ class SlotReport:
     end: int
     """The index after the last entry held."""
     cosigned_size: int | None
+    """What enough witnesses cosigned; the slot is complete so far."""
     cosigned_at: int | None
-    """POSIX second of the last cosignature; the slot is complete as of then."""
+    """POSIX second as of which they did; the slot is complete as of then."""
     complete: Completeness
+    lost: Lost | None
+    """What is lost of the slot, before the period, in it or after it; a fault only if in it."""
     faults: tuple[Fault, ...]
 
 
@@ -108,7 +106,7 @@ def verify_bundle(
     first, last = begins or manifest.begins, ends or manifest.ends
     period = _period(first, last)
     peer_notes = peer_notes_by_hash(read_peer_notes(files))
-    proofs = read_erasures(files)
+    erased, told = read_grounds(files, ERASURES), read_grounds(files, LOSSES)
     judged: list[_Judged | Fault] = []
     for slot in range(trust.slots):
         if slot not in manifest.slots:
@@ -119,14 +117,16 @@ def verify_bundle(
         except RecordsError as error:
             judged.append(Fault(slot=slot, index=None, reason=error.reason, detail=error.detail))
             continue
-        judged.append(_judge(export, trust, period, foreign_notes, peer_notes))
+        judged.append(_judge(export, trust, foreign_notes, peer_notes))
     readable = [one for one in judged if isinstance(one, _Judged)]
-    # An erasure may be told in another slot than those it is about: all are judged before it.
+    # A ground may be told in another slot than those it is about: all are judged before it.
     agreeing = {one.export.slot: one.tree.agreeing for one in readable}
-    erasures = proved_erasures(proofs, agreeing, trust)
-    found = [
-        one if isinstance(one, Fault) else _reported(one, trust, period, erasures) for one in judged
-    ]
+    quorums = {one.export.slot: one.quorum for one in readable}
+    losses, opened = proved_losses(told, agreeing, quorums, trust)
+    grounds = _Grounds(proved_erasures(erased, agreeing, trust), losses)
+    found = [one if isinstance(one, Fault) else _reported(one, period, grounds) for one in judged]
+    places = {(proof.slot, proof.index) for proof in told}
+    places |= {(one.export.slot, index) for one in readable for index in one.content.losses}
     return Report(
         organisation=trust.organisation,
         begins=first,
@@ -134,73 +134,103 @@ def verify_bundle(
         entries=sum(len(one.export.entries) for one in readable),
         slots=tuple(one for one in found if isinstance(one, SlotReport)),
         faults=tuple(
-            fault for one in found for fault in ([one] if isinstance(one, Fault) else one.faults)
+            fault
+            for one in [*found, *_unproved(places - opened)]
+            for fault in ([one] if isinstance(one, Fault) else one.faults)
         ),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Grounds:
+    """What the log itself tells of why its slots are not whole."""
+
+    erasures: Sequence[Erasure]
+    losses: Sequence[Loss]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judged:
-    """One slot's export held against its checkpoints, but for why it begins where it does."""
+    """One slot's export held against its checkpoints, but for why it begins and ends where it does.
+
+    `signed` and `foreign` are all notes that the log really signed, of this tree or not.
+    """
 
     export: SlotExport
+    signed: Sequence[SignedNote]
+    foreign: Sequence[SignedNote]
     tree: TreeFindings
     content: EntryFindings
+    quorum: Quorum
     faults: tuple[Fault, ...]
 
 
 def _judge(
-    export: SlotExport,
-    trust: LogTrust,
-    period: Period,
-    foreign_notes: Sequence[str],
-    peer_notes: PeerNotes,
+    export: SlotExport, trust: LogTrust, foreign_notes: Sequence[str], peer_notes: PeerNotes
 ) -> _Judged:
     """Return what one slot's export proves, and its faults, each with its first bad index.
 
     `foreign_notes` are checkpoints of this log that others hold, `peer_notes` those of others'
     logs that this log's receipts name, by their hash.
     """
-    notes, faults = read_notes(export.slot, export.notes, trust)
+    signed, faults = read_notes(export.slot, export.notes, trust)
     foreign = read_foreign(export.slot, foreign_notes, trust)
-    tree = check_tree(export, notes, foreign)
+    tree = check_tree(export, signed, foreign)
     faults += tree.faults
     content = check_entries(
         export, trust, bounds=CosignedBounds(tree.agreeing), stop=_first_bad(tree, export)
     )
     faults += content.faults
     faults += check_private(export, trust, peer_notes)
-    faults += check_end(export, content.times, _signed(notes, foreign, period), ends=period[1])
-    return _Judged(export=export, tree=tree, content=content, faults=tuple(faults))
+    return _Judged(
+        export=export,
+        signed=signed,
+        foreign=foreign,
+        tree=tree,
+        content=content,
+        quorum=Quorum(tree.agreeing, trust.named),
+        faults=tuple(faults),
+    )
 
 
-def _reported(
-    judged: _Judged, trust: LogTrust, period: Period, erasures: Sequence[Erasure]
-) -> SlotReport:
-    export, tree, times = judged.export, judged.tree, judged.content.times
+def _reported(judged: _Judged, period: Period, grounds: _Grounds) -> SlotReport:
+    export, quorum = judged.export, judged.quorum
     beginning = check_beginning(
         export,
-        times,
+        judged.content.times,
         begins=period[0],
-        agreeing=tree.agreeing,
-        erasures=erasures,
-        cosigners_min=trust.cosigners_min,
+        agreeing=judged.tree.agreeing,
+        erasures=grounds.erasures,
+        quorum=quorum,
     )
-    faults = (*judged.faults, *beginning.faults)
-    cosigned = _cosigned(tree.agreeing, trust.cosigners_min)
-    covered = sum(1 for time in times if time < period[1]) + export.first
-    marks = [*cosigned, *((note.checkpoint.size, note.time) for note in tree.foreign)]
-    is_covered = _covers(marks, size=covered, ends=period[1])
-    size, time = max(cosigned, default=(None, None))
+    ending = check_ending(
+        export,
+        content=judged.content,
+        tree=judged.tree,
+        signed=judged.signed,
+        foreign=judged.foreign,
+        quorum=quorum,
+        losses=grounds.losses,
+        period=period,
+    )
+    faults = (*judged.faults, *ending.faults, *beginning.faults)
+    size, time = quorum.largest() or (None, None)
+    is_proved = ending.is_shown and beginning.is_shown and not faults
     return SlotReport(
         slot=export.slot,
         first=export.first,
         end=export.end,
         cosigned_size=size,
         cosigned_at=time,
-        complete="proved" if is_covered and beginning.is_shown and not faults else "unproved",
+        complete="proved" if is_proved else "unproved",
+        lost=ending.lost,
         faults=faults,
     )
+
+
+def _unproved(places: set[Place]) -> list[Fault]:
+    """Return the faults of `log-loss` entries that are not opened, or opened and not in the log."""
+    return [Fault(slot=slot, index=index, reason="loss-unproved") for slot, index in sorted(places)]
 
 
 def _period(begins: str, ends: str) -> Period:
@@ -221,27 +251,3 @@ def _first_bad(tree: TreeFindings, export: SlotExport) -> int:
         if fault.index is not None and fault.reason not in _ENTRIES_STAND
     ]
     return min(indexes, default=export.end)
-
-
-def _signed(
-    notes: Sequence[SignedNote], foreign: Sequence[SignedNote], period: Period
-) -> list[SignedNote]:
-    """Return the notes that show how many entries the log had signed in the period.
-
-    A foreign note from after the period may be younger than the export, so it does not count.
-    """
-    ends = period[1].timestamp()
-    return [*notes, *(note for note in foreign if note.time < ends)]
-
-
-def _cosigned(notes: Sequence[SignedNote], cosigners_min: int) -> list[_Mark]:
-    """Return (size, POSIX second) of the notes that enough witnesses had signed by then."""
-    return [
-        (note.checkpoint.size, note.cosigned_at[cosigners_min - 1])
-        for note in notes
-        if len(note.cosigned_at) >= cosigners_min
-    ]
-
-
-def _covers(marks: Sequence[_Mark], *, size: int, ends: datetime) -> bool:
-    return any(held >= size and time >= ends.timestamp() for held, time in marks)

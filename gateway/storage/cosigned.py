@@ -227,6 +227,47 @@ async def cosignatures_around(
     return [_cosignature(row) for row in rows]
 
 
+_COSIGNERS: Final[LiteralString] = """
+    SELECT witness FROM cosigned WHERE slot = $1 ORDER BY witness
+"""
+_SIZES: Final[LiteralString] = (
+    "SELECT DISTINCT size FROM cosignatures WHERE slot = $1 ORDER BY size"
+)
+_AT: Final[LiteralString] = """
+    SELECT slot, witness, size, cosigned_at, key_id, signature
+      FROM cosignatures WHERE slot = $1 AND size = $2
+"""
+_FIRST: Final[LiteralString] = """
+    SELECT DISTINCT ON (witness) slot, witness, size, cosigned_at, key_id, signature
+      FROM cosignatures
+     WHERE slot = $1 AND witness = ANY ($2::text[]) AND size BETWEEN $3 AND $4
+     ORDER BY witness, cosigned_at
+"""
+
+
+async def cosigners(connection: Connection, slot: int) -> list[str]:
+    """Return all who ever were a witness of a slot, those whom the directory named then."""
+    return [row["witness"] for row in await connection.fetch(_COSIGNERS, slot)]
+
+
+async def cosigned_sizes(connection: Connection, slot: int) -> list[int]:
+    """Return every size at which a slot was cosigned, the smallest first."""
+    return [row["size"] for row in await connection.fetch(_SIZES, slot)]
+
+
+async def cosignatures_at(connection: Connection, slot: int, size: int) -> list[Cosignature]:
+    """Return all cosignatures of a slot's tree of this size."""
+    return [_cosignature(row) for row in await fetch(connection, _AT, slot, size)]
+
+
+async def first_cosignatures(
+    connection: Connection, slot: int, witnesses: Sequence[str], *, least: int, most: int
+) -> list[Cosignature]:
+    """Return the first line of each witness under a tree of a size between these two."""
+    rows = await fetch(connection, _FIRST, slot, witnesses, least, most)
+    return [_cosignature(row) for row in rows]
+
+
 _THIN: Final[LiteralString] = """
     DELETE FROM cosignatures AS c
      WHERE c.cosigned_at < $1 AND c.cosigned_at >= $2

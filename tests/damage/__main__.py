@@ -2,7 +2,8 @@
 
 Each case is a folder: README (what was done, what must be said), `bundle/`, `root.json`, and the
 notes that a peer holds. The last line is {"cases", "named", "good_passed"}; the exit code is 0 if
-every case was named by both and the good bundles (one of them with an erased month) passed both.
+every case was named by both and the good bundles (some of logs that lost records or erased a month)
+passed both.
 """
 
 import json
@@ -12,11 +13,18 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from gateway.cli.bundles import opened_bundle
-from tests.damage import cases, erasure_cases, signed_cases  # noqa: F401  # they declare themselves
+from tests.damage import (  # they declare themselves
+    cases,  # noqa: F401
+    erasure_cases,  # noqa: F401
+    loss_cases,  # noqa: F401
+    signed_cases,  # noqa: F401
+    witness_cases,
+)
 from tests.damage import good as goods
 from tests.damage.aged import Aged
 from tests.damage.judges import UNREADABLE, Verdict, by_the_program, said_by_one_file
 from tests.damage.kept import Case, all_cases
+from tests.damage.lossy import AFTER, BEFORE, Lossy
 from tests.tools.tree import ROOT
 
 VERIFIER = ROOT / "gateway" / "records" / "standalone_verifier.py"
@@ -26,7 +34,14 @@ def main() -> int:
     """Make the set in the folder that is named, else in a new one."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(mkdtemp(prefix="sekisho-damage-"))
     good = goods.make()
-    untouched = {"good": good.files(), "good-erased-month": Aged(good=good).files()}
+    untouched = {
+        "good": good.files(),
+        "good-erased-month": Aged(good=good).files(),
+        "good-two-witnesses": witness_cases.by_two(good),
+        "good-before-a-loss": Lossy(good=good).files(BEFORE),
+        "good-after-a-loss": Lossy(good=good).files(AFTER),
+        "good-after-other-rows": Lossy(good=good, is_prefix=False).files(AFTER),
+    }
     verdicts = [
         verdict
         for name, files in untouched.items()

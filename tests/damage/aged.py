@@ -12,7 +12,8 @@ from typing import Any
 
 from codes.canonical import instant
 from gateway.records.bundle import Files, SlotExport, export_slot
-from gateway.records.erased import ERASURES, ErasureProof, write_erasures
+from gateway.records.erased import ERASURES
+from gateway.records.grounds import GroundProof, write_grounds
 from gateway.records.note import Checkpoint, cosign
 from gateway.records.tree import audit_path
 from tests.damage.good import ENDS, LONG_AGO, SIZE, Good, Log, at
@@ -91,11 +92,11 @@ class Aged:
         """The honest exports of what is left."""
         return tuple(self._export(log) for log in self.logs)
 
-    def proof(self, **more: Any) -> ErasureProof:
+    def proof(self, **more: Any) -> GroundProof:
         """Return the entry with its place in slot 0."""
         log = self.logs[0]
         entry = log.entries[TOLD]
-        proof = ErasureProof(
+        proof = GroundProof(
             slot=0,
             index=TOLD,
             entry=entry.raw,
@@ -105,7 +106,7 @@ class Aged:
         return replace(proof, **more)
 
     def files(
-        self, *exports: SlotExport, proofs: Sequence[ErasureProof] | None = None, **more: object
+        self, *exports: SlotExport, proofs: Sequence[GroundProof] | None = None, **more: object
     ) -> Files:
         """Return the bundle, with these slots and proofs instead of the honest ones."""
         instead = {export.slot: export for export in exports}
@@ -114,7 +115,7 @@ class Aged:
             slots=slots, **({"begins": instant(BEGINS), "ends": instant(ENDS)} | more)
         )
         told = [self.proof()] if proofs is None else proofs
-        return {**files, ERASURES: write_erasures(told)}
+        return {**files, ERASURES: write_grounds(ERASURES, told)}
 
     def _export(self, log: Log) -> SlotExport:
         size = len(log.entries)

@@ -40,6 +40,7 @@ class Log:
     entries: tuple[Entry, ...]
     signer: LogSigner = field(repr=False)
     sizes: tuple[int, ...] = COSIGNED
+    more_notes: tuple[str, ...] = ()
 
     @property
     def witness(self) -> tuple[str, WitnessKey]:
@@ -64,7 +65,7 @@ class Log:
 
     @cached_property
     def notes(self) -> list[str]:
-        return [self.note(size) for size in self.sizes]
+        return [*(self.note(size) for size in self.sizes), *self.more_notes]
 
     def export(self, *, first: int = FIRST, end: int = END) -> SlotExport:
         """Return the honest export of a range."""

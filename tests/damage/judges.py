@@ -71,6 +71,12 @@ def by_the_program(files: Files, root: Path, peer_notes: Sequence[str] = ()) -> 
     )
 
 
+def report_of_one_file(files: Files, root: Path) -> Mapping[str, Any]:
+    """Return all that the one-file verifier reports."""
+    report: Mapping[str, Any] = standalone_verifier.verify(dict(files), root.read_bytes())
+    return report
+
+
 def by_one_file(files: Files, root: Path, peer_notes: Sequence[str] = ()) -> Verdict:
     """Return what the one-file verifier says."""
     try:

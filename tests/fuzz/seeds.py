@@ -24,7 +24,8 @@ from codes.canonical import b64, unb64
 from gateway.flows.replica_rows import RowMaker, RowRules
 from gateway.flows.vault import Vault
 from gateway.http.paging import cursor_of
-from gateway.records.erased import ErasureProof, write_erasures
+from gateway.records.erased import ERASURES
+from gateway.records.grounds import GroundProof, write_grounds
 from gateway.records.note import Checkpoint, Note, parse_note
 from gateway.records.operations import operation_row, write_csv
 from gateway.records.proof_files import write_proof, write_witness_request
@@ -259,14 +260,14 @@ def _one_file() -> dict[str, bytes]:
 
 
 def _erasures() -> dict[str, bytes]:
-    proof = ErasureProof(
+    proof = GroundProof(
         slot=0,
         index=5,
         entry=entries()[5],
         private=log().entries[5].private_plaintext,
         path=tuple(audit_path(SIZE, 5, log().state.node)),
     )
-    return {"one": write_erasures([proof]), "none": write_erasures([])}
+    return {"one": write_grounds(ERASURES, [proof]), "none": write_grounds(ERASURES, [])}
 
 
 def _operations() -> dict[str, bytes]:

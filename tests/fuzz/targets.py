@@ -26,8 +26,9 @@ from gateway.http.paging import cursor_of, read_place
 from gateway.records import standalone_verifier
 from gateway.records.bundle import read_manifest, read_peer_notes, read_slot
 from gateway.records.entry import parse_entry
-from gateway.records.erased import ERASURES, read_erasures
+from gateway.records.erased import ERASURES
 from gateway.records.errors import RecordsError
+from gateway.records.grounds import read_grounds
 from gateway.records.note import parse_note, verify_checkpoint, verify_cosignature
 from gateway.records.operations import read_csv, write_csv
 from gateway.records.proof_files import (
@@ -228,13 +229,13 @@ def _bundle(raw: bytes) -> None:
 
 def _one_file(raw: bytes) -> None:
     try:
-        standalone_verifier.Slot(0, seeds.unpack(raw))
+        standalone_verifier.Slot(0, seeds.unpack(raw), set)
     except standalone_verifier.WRONG:
         raise RecordsError("bad-bundle") from None
 
 
 def _erasures(raw: bytes) -> None:
-    read_erasures({ERASURES: raw})
+    read_grounds({ERASURES: raw}, ERASURES)
 
 
 def _operations(raw: bytes) -> None:

@@ -75,34 +75,6 @@ async def test_every_slot_goes_to_every_witness_and_again_when_it_has_grown(core
     assert core.witnesses.obstacles(core.clock.now()) == ()
 
 
-async def test_an_unchanged_slot_is_cosigned_again_within_the_day(
-    core: Context, clock: WorldClock
-) -> None:
-    await cosign_all(core)
-    slot = 5  # nobody writes there
-    count = await cosignatures(core, slot)
-    await cosign_all(core)
-    assert await cosignatures(core, slot) == count
-
-    async with core.database.read() as connection:
-        await connection.execute(
-            "UPDATE cosigned SET cosigned_at = cosigned_at - interval '20 hours' WHERE slot = $1",
-            slot,
-        )
-    clock.ahead += timedelta(seconds=1)  # a line's time is in whole seconds
-    await cosign_all(core)
-
-    assert await cosignatures(core, slot) == count + 2
-
-
-async def cosignatures(context: Context, slot: int) -> int:
-    async with context.database.read() as connection:
-        count: int = await connection.fetchval(
-            "SELECT count(*) FROM cosignatures WHERE slot = $1", slot
-        )
-        return count
-
-
 async def test_one_worker_at_a_time_asks_the_witnesses(core: Context) -> None:
     one, other = WitnessJob(core), WitnessJob(core)
     await end_lease(core)

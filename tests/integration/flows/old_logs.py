@@ -1,6 +1,6 @@
 """A log of seven years ago, with all that works on it: for what happens to months that are old."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -114,19 +114,27 @@ async def erased(context: Context, archives: Path) -> None:
     await erasing.turn()
 
 
-async def cosigned(context: Context, aged: networks.Network, moment: datetime) -> None:
-    """Have the core's lines under every slot as it is, dated as if it were this moment."""
-    signer = aged.keys(CORE).witness
-    for slot in range(context.trust.directory.organisation(NAGAOKA).slots):
+async def cosigned(
+    context: Context,
+    aged: networks.Network,
+    moment: datetime,
+    *,
+    but: Sequence[int] = (),
+    by: str = CORE,
+) -> None:
+    """Have a witness's lines under every slot as it is, dated as if it were this moment."""
+    signer = aged.keys(by).witness
+    slots = range(context.trust.directory.organisation(NAGAOKA).slots)
+    for slot in (slot for slot in slots if slot not in but):
         checkpoint = parse_note(await context.writer.checkpoint(slot)).checkpoint
-        name = witness_name(context.trust.network, CORE)
+        name = witness_name(context.trust.network, by)
         line = cosign(checkpoint, signer, name=name, time=int(moment.timestamp()))
         async with context.database.transaction() as connection:
             await keep_cosignature(
                 connection,
                 Cosignature(
                     slot=slot,
-                    witness=CORE,
+                    witness=by,
                     size=checkpoint.size,
                     at=moment,
                     key_id=line.key_id,

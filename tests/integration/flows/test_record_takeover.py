@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import asyncpg
 import pytest
 
 from codes.canonical import b64, unb64
@@ -15,8 +14,9 @@ from gateway.flows.record_read import OpenedEntry, RecordReader, Search
 from gateway.flows.record_types import Recorded, SlotFrozenError
 from gateway.records.note import Checkpoint, log_origin, parse_note
 from gateway.records.tiles import RightEdge
-from gateway.records.tree import EMPTY_ROOT, leaf_hash, range_nodes
+from gateway.records.tree import EMPTY_ROOT, leaf_hash
 from tests.conftest import Dsns
+from tests.integration.record_damage import END_WRITERS, as_superuser, leaves_of, rewrite, set_back
 from tests.integration.record_log import (
     NETWORK,
     ORGANISATION,
@@ -24,32 +24,6 @@ from tests.integration.record_log import (
     a_draft,
     recorded,
 )
-
-_END_WRITERS = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE application_name = 'sekisho-writer' AND datname = current_database()"
-)
-
-
-async def _as_superuser(dsns: Dsns, sql: str, *arguments: object) -> None:
-    connection = await asyncpg.connect(dsns.superuser)
-    try:
-        await connection.execute(sql, *arguments)
-    finally:
-        await connection.close()
-
-
-async def _set_back(log: RecordLog, dsns: Dsns, *, to: int, slot: int = 0) -> None:
-    """Leave the database as it was when the slot held `to` entries: an older backup's state."""
-    leaves = await log.leaves(slot)
-    tree = RightEdge().extend([leaf_hash(leaf) for leaf in leaves[:to]])
-    frontier = b"".join(tree.node(*node) for node in range_nodes(0, to))
-    await _as_superuser(dsns, "DELETE FROM log_entries WHERE slot = $1 AND index >= $2", slot, to)
-    await _as_superuser(
-        dsns,
-        "UPDATE log_slots SET size = $2, root = $3, frontier = $4 WHERE slot = $1",
-        *(slot, to, tree.root, frontier),
-    )
 
 
 async def _append(writer: RecordWriter, count: int, *, to: str | None = None) -> list[Recorded]:
@@ -84,7 +58,7 @@ async def test_a_database_behind_what_was_released_freezes_its_slot_and_tells_of
 ) -> None:
     async with record_log.writer() as writer:
         released = await _append(writer, 5)
-    await _set_back(record_log, dsns, to=3)
+    await set_back(dsns, to=3)
 
     async with record_log.writer() as writer:
         assert writer.slot == 1
@@ -120,8 +94,8 @@ async def test_a_writer_that_saw_it_happen_names_who_has_what_is_gone(
         await _append(writer, 2, to="ehime")
         await _append(writer, 2, to="gunma")
         await _append(writer, 1)
-        await _set_back(record_log, dsns, to=2)
-        await _as_superuser(dsns, _END_WRITERS)
+        await set_back(dsns, to=2)
+        await as_superuser(dsns, END_WRITERS)
         async with asyncio.timeout(10):
             await writer.wait_lost()
             await writer.wait_taken()
@@ -137,16 +111,7 @@ async def test_a_slot_that_says_something_else_than_was_signed_is_never_signed_a
 ) -> None:
     async with record_log.writer() as writer:
         first, _ = await _append(writer, 2)
-    leaves = await record_log.leaves(0)
-    other = leaves[2].replace(b'"time":"2', b'"time":"3')
-    hashes = [leaf_hash(leaf) for leaf in (*leaves[:2], other)]
-    tree = RightEdge().extend(hashes)
-    await _as_superuser(
-        dsns,
-        "UPDATE log_entries SET leaf = $1, leaf_hash = $2 WHERE slot = 0 AND index = 2",
-        *(other, hashes[2]),
-    )
-    await _as_superuser(dsns, "UPDATE log_slots SET root = $1 WHERE slot = 0", tree.root)
+    await rewrite(dsns, index=2)
 
     async with record_log.writer() as writer:
         found = await writer.find([first.entry_id])
@@ -159,7 +124,8 @@ async def test_a_slot_that_says_something_else_than_was_signed_is_never_signed_a
 
     told = _told(loss)
     assert (told["is_prefix"], told["size"], told["known_size"]) == (0, 3, 3)
-    assert unb64(str(told["root"])) == tree.root
+    hashes = [leaf_hash(leaf) for leaf in await leaves_of(dsns, 0)]
+    assert unb64(str(told["root"])) == RightEdge().extend(hashes).root
 
 
 @pytest.mark.parametrize(
@@ -172,7 +138,7 @@ async def test_a_slot_that_says_something_else_than_was_signed_is_never_signed_a
 async def test_a_slot_whose_entries_do_not_lead_to_its_root_is_frozen(
     record_log: RecordLog, dsns: Dsns, damage: str
 ) -> None:
-    await _as_superuser(dsns, damage)
+    await as_superuser(dsns, damage)
 
     async with record_log.writer() as writer:
         assert writer.slot == 1
@@ -185,7 +151,7 @@ async def test_a_loss_is_told_once_whoever_comes(record_log: RecordLog, dsns: Ds
     await record_log.open(4)
     async with record_log.writer() as writer:
         await _append(writer, 1)
-    await _set_back(record_log, dsns, to=1)
+    await set_back(dsns, to=1)
 
     async with record_log.writer() as first, record_log.writer() as second:
         assert {first.slot, second.slot} == {1, 2}

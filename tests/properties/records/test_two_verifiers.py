@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.records.erased import ERASURES
+from gateway.records.lost import LOSSES
 from tests.damage import good as goods
 from tests.damage.aged import Aged
 from tests.damage.edits import FILES, KINDS, Edit, edited
 from tests.damage.judges import by_one_file, by_the_program
+from tests.damage.lossy import AFTER, BEFORE, IN_IT, Lossy, Minutes
 
 edits = st.lists(
     st.builds(
@@ -26,6 +28,7 @@ edits = st.lists(
     max_size=3,
 )
 FILE = st.sampled_from((ERASURES, "slots/0.json", "slots/1.json"))
+LOSSY_FILE = st.sampled_from((LOSSES, LOSSES, "slots/0.json", "slots/1.json", "slots/1.entries"))
 
 
 @cache
@@ -42,6 +45,11 @@ def the_aged() -> Aged:
     return Aged(good=the_good())
 
 
+@cache
+def the_lossy() -> Lossy:
+    return Lossy(good=the_good(), seen_late=27)
+
+
 @given(edits)
 @settings(max_examples=100, derandomize=True)  # `make fuzz` draws anew
 def test_both_verifiers_say_the_same(made: list[Edit]) -> None:
@@ -56,6 +64,21 @@ def test_both_verifiers_say_the_same(made: list[Edit]) -> None:
 @settings(max_examples=50, derandomize=True)
 def test_both_verifiers_say_the_same_of_an_erased_month(made: list[Edit]) -> None:
     files = edited(the_aged().files(), made)
+
+    by_program, by_file = by_the_program(files, root()), by_one_file(files, root())
+
+    assert by_program.agrees(by_file), (by_program, by_file)
+
+
+@given(
+    st.lists(st.builds(replace, edits.map(lambda made: made[0]), file=LOSSY_FILE), max_size=2),
+    st.sampled_from((BEFORE, IN_IT, AFTER)),
+)
+@settings(max_examples=75, derandomize=True)
+def test_both_verifiers_say_the_same_of_a_log_that_lost_records(
+    made: list[Edit], minutes: Minutes
+) -> None:
+    files = edited(the_lossy().files(minutes), made)
 
     by_program, by_file = by_the_program(files, root()), by_one_file(files, root())
 

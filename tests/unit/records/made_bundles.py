@@ -15,6 +15,7 @@ from tests.unit.records import made
 
 CORE = (witness_name(made.NETWORK, "core"), made.a_witness("core"))
 PEER = (witness_name(made.NETWORK, "gunma-union"), made.a_witness("peer"))
+THIRD = (witness_name(made.NETWORK, "audit-office"), made.a_witness("third"))
 BEGINS = made.NOON + timedelta(minutes=10)
 ENDS = made.NOON + timedelta(minutes=20)
 SLOTS = 2
@@ -24,14 +25,16 @@ def witness_key(key: WitnessKey, _moment: datetime) -> WitnessPublicKey:
     return key.public
 
 
-def trust(cosigners_min: int = 1) -> LogTrust:
+def trust(*witnesses: tuple[str, WitnessKey]) -> LogTrust:
+    """Return whom to believe: the core as the only witness, or these."""
+    known = dict(witnesses or (CORE,))
     return LogTrust(
         network=made.NETWORK,
         organisation=made.ORGANISATION,
         slots=SLOTS,
         log_keys=lambda _moment: made.a_signer().public,
-        witnesses={name: partial(witness_key, key) for name, key in (CORE, PEER)},
-        cosigners_min=cosigners_min,
+        witnesses={name: partial(witness_key, key) for name, key in known.items()},
+        named=lambda _moment: frozenset(known),
     )
 
 
@@ -83,8 +86,12 @@ def exports() -> tuple[SlotExport, ...]:
     return tuple(an_export(log, notes) for log, notes in logs())
 
 
-def verify(*exports: SlotExport, foreign: Sequence[str] = (), cosigners_min: int = 1) -> Report:
-    return verify_bundle(a_bundle(*exports), trust=trust(cosigners_min), foreign_notes=foreign)
+def verify(
+    *exports: SlotExport,
+    foreign: Sequence[str] = (),
+    witnesses: Sequence[tuple[str, WitnessKey]] = (),
+) -> Report:
+    return verify_bundle(a_bundle(*exports), trust=trust(*witnesses), foreign_notes=foreign)
 
 
 def faults(report: Report) -> list[tuple[int, int | None, str]]:

@@ -11,11 +11,18 @@ from pathlib import Path
 import pytest
 
 from gateway.records import standalone_verifier
-from tests.damage import cases, erasure_cases, signed_cases  # noqa: F401  # they declare themselves
+from tests.damage import (  # they declare themselves
+    cases,  # noqa: F401
+    erasure_cases,  # noqa: F401
+    loss_cases,  # noqa: F401
+    signed_cases,  # noqa: F401
+    witness_cases,
+)
 from tests.damage import good as goods
 from tests.damage.aged import Aged
-from tests.damage.judges import Verdict, by_one_file, by_the_program
+from tests.damage.judges import Verdict, by_one_file, by_the_program, report_of_one_file
 from tests.damage.kept import NAMES, Case, all_cases
+from tests.damage.lossy import AFTER, BEFORE, KNOWN, LEFT, LOST, SEEN, TOLD, Lossy, Minutes
 
 
 @cache
@@ -41,6 +48,30 @@ def test_the_good_bundle_passes_both() -> None:
 
 def test_an_erased_month_is_ground_for_beginning_late_and_for_an_empty_slot() -> None:
     files = Aged(good=the_good()).files()
+
+    assert by_the_program(files, root()) == Verdict((), complete=True)
+    assert by_one_file(files, root()) == Verdict((), complete=True)
+
+
+@pytest.mark.parametrize("minutes", [BEFORE, AFTER], ids=["before", "after"])
+@pytest.mark.parametrize("is_prefix", [True, False], ids=["beginning", "other-rows"])
+def test_periods_without_a_loss_are_complete_and_say_where_it_was(
+    minutes: Minutes, *, is_prefix: bool
+) -> None:
+    files = Lossy(good=the_good(), is_prefix=is_prefix).files(minutes)
+
+    assert by_the_program(files, root()) == Verdict((), complete=True)
+    said = report_of_one_file(files, root())
+    assert (said["faults"], said["complete"]) == ([], "proved")
+    left = LEFT if is_prefix else SEEN
+    assert [slot["lost"] for slot in said["slots"] if slot["lost"]] == [
+        {"first": left, "end": KNOWN, "told": [0, TOLD]}
+    ]
+    assert said["slots"][LOST]["lost"] is not None
+
+
+def test_more_than_half_of_the_witnesses_signed_trees_of_their_own_sizes() -> None:
+    files = witness_cases.by_two(the_good())
 
     assert by_the_program(files, root()) == Verdict((), complete=True)
     assert by_one_file(files, root()) == Verdict((), complete=True)

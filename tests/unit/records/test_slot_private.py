@@ -106,6 +106,7 @@ def test_a_peer_whom_nobody_knows_proves_nothing() -> None:
         slots=of_one.slots,
         log_keys=of_one.log_keys,
         witnesses=of_one.witnesses,
+        named=of_one.named,
     )
 
     assert found(a_receipt(), whom=lonely) == [("receipt-unproved", "unknown-organisation")]

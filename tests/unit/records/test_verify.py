@@ -10,13 +10,14 @@ from codes.canonical import instant
 from gateway.records import bundle as bundles
 from gateway.records.bundle import SlotExport
 from gateway.records.errors import RecordsError
-from gateway.records.verify import verify_bundle
+from gateway.records.verify import Report, verify_bundle
 from tests.unit.records import made
 from tests.unit.records.made_bundles import (
     BEGINS,
     CORE,
     ENDS,
     PEER,
+    THIRD,
     a_bundle,
     an_export,
     exports,
@@ -71,12 +72,35 @@ def test_without_cosignatures_completeness_is_unproved() -> None:
     assert report.slots[0].cosigned_at is None
 
 
-def test_as_many_witnesses_as_asked_for_must_have_signed() -> None:
-    assert verify(*exports(), cosigners_min=2).complete == "unproved"
+def test_more_than_half_of_the_witnesses_must_have_signed() -> None:
+    assert verify(*exports(), witnesses=[CORE, PEER]).complete == "unproved"
+    assert verify(*exports(), witnesses=[CORE, PEER, THIRD]).complete == "unproved"
 
     both = [an_export(log, [*notes, log.note(cosigners=[CORE, PEER])]) for log, notes in logs()]
 
-    assert verify(*both, cosigners_min=2).complete == "proved"
+    assert verify(*both, witnesses=[CORE, PEER]).complete == "proved"
+    assert verify(*both, witnesses=[CORE, PEER, THIRD]).complete == "proved"
+    assert verify(*both, witnesses=[PEER, THIRD]).complete == "unproved"
+
+
+def test_witnesses_may_have_signed_different_sizes() -> None:
+    def grown(*, second: int) -> Report:
+        exports = []
+        for log, notes in logs():
+            smaller = made.MadeLog(slot=log.slot, entries=log.entries[:second])
+            smaller.grow(0)
+            note = smaller.note(cosigners=[PEER], at=log.time_of(max(20, second - 1)))
+            exports.append(an_export(log, [*notes, note]))
+        return verify(*exports, witnesses=[CORE, PEER])
+
+    enough = grown(second=26)
+    assert (enough.faults, enough.complete) == ((), "proved")
+    as_of = int(logs()[0][0].time_of(25).timestamp()) + 1
+    assert (enough.slots[0].cosigned_size, enough.slots[0].cosigned_at) == (26, as_of)
+    # The period's last entry is the twentieth: a tree without it says nothing about it.
+    short = grown(second=19)
+    assert (short.faults, short.complete) == ((), "unproved")
+    assert short.slots[0].cosigned_size == 19
 
 
 def test_another_partys_note_stands_in_for_a_cosignature() -> None:

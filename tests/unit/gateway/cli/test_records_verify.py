@@ -1,6 +1,7 @@
 """`sekisho records verify`: what an auditor gives it, and how it ends."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from gateway.cli.main import call
 from gateway.cli.output import ExitCode
 from gateway.cli.records import app
 from tests.damage import good as goods
+from tests.damage.lossy import AFTER, IN_IT, Lossy
 from tests.unit.records.directories import Versions, versions
 
 WITNESS = "testnet/core/witness"
@@ -55,6 +57,26 @@ def test_a_good_bundle_ends_with_done_and_says_what_is_proved(
 
     assert call(app, arguments[:-1]) == ExitCode.DONE
     assert "complete: proved" in capsys.readouterr().out
+
+
+def test_lost_records_are_named_with_the_entry_that_tells_of_them(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path / "bundle")
+    written(Lossy(good=the_good()).files(IN_IT), tmp_path / "bundle")
+    assert call(app, [*arguments[:-1], "--allow-unproved"]) == ExitCode.FAILED
+    said = capsys.readouterr()
+    told = "entries 15 to 17 lost, told by entry 16 of slot 0"
+    assert f"slot 1: {told}" in said.out
+    assert "first bad: slot 1, entry 15: lost" in said.err
+
+    written(Lossy(good=the_good()).files(AFTER), tmp_path / "bundle")
+    assert call(app, arguments) == ExitCode.DONE
+    shown = json.loads(capsys.readouterr().out)
+    assert [slot["lost"] for slot in shown["slots"][:2]] == [
+        None,
+        {"first": 15, "end": 18, "told": [0, 16]},
+    ]
 
 
 def test_unproved_fails_unless_allowed_and_a_fault_fails_always(
