@@ -267,6 +267,11 @@ class Directory:
             raise DirectoryError("sealing-key-revoked", "sealing key")
         return key
 
+    def is_sealing_key_revoked(self, name: str, key_id: str, at: datetime) -> bool:
+        """Tell whether the set in force lists a key no more; one that was replaced stays listed."""
+        listed = self.organisation(name).key_set_begun(at).sealing
+        return all(key.key_id != key_id for key in listed)
+
     def current_sealing_key(self, name: str, at: datetime) -> SealingPublicKey:
         """Return the key to seal to at that moment: the latest begun of the set in force."""
         valid = [key for key in self.key_set_at(name, at).sealing if key.holds_at(at)]

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from certs.certificates import (
     BACKDATED,
     TLS_DAYS_MAX,
     CertificateAuthority,
+    TlsCertificate,
     issue_network_certificate,
     read_network_certificate,
 )
@@ -53,6 +55,7 @@ from certs.own_keys import (
 from certs.publish import allow_list_reference, sign_allow_list, store_published
 from certs.roots import DIRECTORY_KEY_DAYS_MAX, DirectoryKey, Root
 from certs.sealing import SealingPrivateKey
+from certs.spare import store_spare
 from codes.canonical import instant, parse_canonical
 
 ROOT_DAYS: Final = 3650
@@ -235,20 +238,7 @@ def _make_key_set(
     make_private_directory(keys)
     store_log_key(keys, log)
     store_witness_key(keys, witness)
-    issued = issue_network_certificate(
-        network=network,
-        organisation=organisation.name,
-        role=organisation.role,
-        hosts=organisation.certificate_hosts,
-        now=now,
-    )
-    store_network_certificate(keys, issued)
-    certificate = read_network_certificate(
-        issued.certificate.public_bytes(Encoding.DER),
-        network=network,
-        organisation=organisation.name,
-        role=organisation.role,
-    )
+    certificates = _make_certificates(organisation, own, network=network, now=now)
     begins = now - BACKDATED
     key_set = KeySet(
         network=network,
@@ -256,13 +246,41 @@ def _make_key_set(
         version=1,
         not_before=begins,
         not_after=begins + timedelta(days=KEY_SET_DAYS),
-        tls=(certificate,),
+        tls=certificates,
         sealing=(make_sealing_key(keys, now=now),),
         log=log.public,
         witness=witness.public,
         organisation_key=organisation_key.public,
     )
     return key_set, key_set.sign(organisation_key)
+
+
+def _make_certificates(
+    organisation: OrganisationSpec, own: Path, *, network: str, now: datetime
+) -> tuple[TlsCertificate, ...]:
+    """Return the certificate that is shown to others, and at the core the spare after it."""
+    stores = [partial(store_network_certificate, own / KEYS)]
+    if organisation.name == CORE:
+        stores.append(partial(store_spare, own))
+    certificates = []
+    for store in stores:
+        issued = issue_network_certificate(
+            network=network,
+            organisation=organisation.name,
+            role=organisation.role,
+            hosts=organisation.certificate_hosts,
+            now=now,
+        )
+        store(issued)
+        certificates.append(
+            read_network_certificate(
+                issued.certificate.public_bytes(Encoding.DER),
+                network=network,
+                organisation=organisation.name,
+                role=organisation.role,
+            )
+        )
+    return tuple(certificates)
 
 
 def _make_listener(

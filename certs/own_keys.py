@@ -1,6 +1,7 @@
 """An organisation's own key directory: what its running gateway reads, and what may stay offline.
 
     organisation-key/     the organisation key: signs key sets, may be taken offline
+    spare-certificate/    the core's alone: what it shows when the one in use was stolen, likewise
     keys/                 what the running gateway reads, and nothing above it
       root.json           the pinned root          directory.json, allow-list.json  first copies
       key-sets/00001.json …                        the signed public halves, whole and in order
@@ -260,6 +261,11 @@ def read_certificate(path: Path) -> x509.Certificate:
         raise KeyMaterialError("key-malformed", path.name) from error
 
 
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Return the hex SHA-256 that a certificate is pinned by."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
 def log_key_place(directory: Path, public: LogPublicKeys) -> Path:
     """Return the folder of a log key's private half."""
     return directory / LOG / _id_of(public.ed25519 + public.mldsa44)
@@ -282,7 +288,7 @@ def store_witness_key(directory: Path, key: WitnessKey) -> None:
 
 def store_network_certificate(directory: Path, issued: IssuedCertificate) -> None:
     """Write a certificate for TLS between parties, and its key."""
-    name = NETWORK_FILES + _fingerprint(issued.certificate)[:ID_DIGITS]
+    name = NETWORK_FILES + fingerprint(issued.certificate)[:ID_DIGITS]
     certificate_files(directory, name).store(issued.certificate, issued.key)
 
 
@@ -327,11 +333,7 @@ def _read_certificates(directory: Path) -> Iterator[tuple[str, CertificateFiles]
             files = certificate_files(directory, path.name.removesuffix(_CERTIFICATE))
             # Without its key it is one whose private half was destroyed.
             if files.key.exists():
-                yield _fingerprint(files.load().certificate), files
-
-
-def _fingerprint(certificate: x509.Certificate) -> str:
-    return certificate.fingerprint(hashes.SHA256()).hex()
+                yield fingerprint(files.load().certificate), files
 
 
 def _id_of(public: bytes) -> str:

@@ -5,10 +5,11 @@ it (`DirectoryChanges.key_sets`); the core cannot make one. Everything renewed k
 predecessor alive for as long as others may still need it.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs.certificates import (
     BACKDATED,
+    IssuedCertificate,
     TlsCertificate,
     issue_network_certificate,
     read_network_certificate,
@@ -43,6 +45,7 @@ from certs.own_keys import (
 )
 from certs.publish import DirectoryChanges, core_keys, publish_directory, read_directory
 from certs.roots import Root
+from certs.spare import forget_spares, store_spare, take_spare
 
 SEALING_KEY_KEPT: Final = timedelta(days=30)
 """How long a sealing key stays listed after its successor came (PROTOCOL §1)."""
@@ -77,15 +80,12 @@ def renew_key_set(
     It takes the place of the one before at `begins`, which lies so far ahead that everybody has
     the directory by then; without it, or to `revoke`, a little before `now`. TLS and sealing keys
     that are replaced stay listed, unless they are revoked. The running gateway takes the new
-    private halves up by itself when the directory lists the set. Raises `KeyMaterialError`:
-    `core-certificate` to revoke the core's TLS certificate at once.
+    private halves up by itself when the directory lists the set. The core's certificate is
+    revoked by showing its spare. Raises `KeyMaterialError`: `no-spare-certificate` without one.
     """
     keys = own_directory / KEYS
     own = PrivateKeySet.load(keys)
     before = own.key_set
-    if revoke and KeyKind.TLS in kinds and own.organisation == CORE:
-        # Everybody fetches the directory by it: what is new must be known before the old one goes.
-        raise KeyMaterialError("core-certificate", "renew it twice, the second time when it began")
     signer = load_organisation_key(own_directory)
     following_signer = DocumentSigner.generate() if new_organisation_key else signer
     if revoke or begins is None:
@@ -97,7 +97,7 @@ def renew_key_set(
         previous=before.digest,
         not_before=begins,
         not_after=begins + timedelta(days=KEY_SET_DAYS),
-        tls=_tls(own, kinds, now, revoke=revoke),
+        tls=_tls(own, own_directory, kinds, now, revoke=revoke),
         sealing=_sealing(own, kinds, now, begins, revoke=revoke),
         log=_new_log(keys) if KeyKind.LOG in kinds else before.log,
         witness=_new_witness(keys) if KeyKind.WITNESS in kinds else before.witness,
@@ -107,6 +107,9 @@ def renew_key_set(
     if new_organisation_key:
         write_pair(own_directory / f"{ORGANISATION_KEY}{_NEXT}", following_signer.to_bytes())
     store_key_set(keys, document, version=following.version)
+    if own.organisation == CORE:
+        listed = read_directory(keys).core.key_sets[-1].tls
+        forget_spares(own_directory, {*listed, *following.tls} - {following.tls[0]})
     if new_organisation_key:
         write_pair(own_directory / ORGANISATION_KEY, following_signer.to_bytes())
     return document
@@ -179,28 +182,50 @@ def renew_root(network_dir: Path, *, now: datetime) -> Directory:
 
 
 def _tls(
-    own: PrivateKeySet, kinds: Collection[KeyKind], now: datetime, *, revoke: bool
+    own: PrivateKeySet,
+    own_directory: Path,
+    kinds: Collection[KeyKind],
+    now: datetime,
+    *,
+    revoke: bool,
 ) -> tuple[TlsCertificate, ...]:
-    listed = own.key_set.tls
-    living = tuple(certificate for certificate in listed if now < certificate.not_after)
+    """Return what is listed: first the one that is shown, last at the core its next spare."""
     if KeyKind.TLS not in kinds:
-        return living
+        return _living(own, now)
+    spare: tuple[TlsCertificate, ...] = ()
+    if own.organisation == CORE:
+        spare = (_issue(own, partial(store_spare, own_directory), now),)
+        if revoke:
+            # What everybody pins is what was published, whatever was made since.
+            pinned = read_directory(own.directory).core.key_sets[-1].tls
+            return (take_spare(own_directory, own.directory, pinned), *spare)
+    following = _issue(own, partial(store_network_certificate, own.directory), now)
+    # The one in use until then is still believed.
+    return (following, *spare) if revoke else (following, *_living(own, now)[:1], *spare)
+
+
+def _living(own: PrivateKeySet, now: datetime) -> tuple[TlsCertificate, ...]:
+    return tuple(certificate for certificate in own.key_set.tls if now < certificate.not_after)
+
+
+def _issue(
+    own: PrivateKeySet, store: Callable[[IssuedCertificate], None], now: datetime
+) -> TlsCertificate:
+    role = own.key_set.tls[0].role
     issued = issue_network_certificate(
         network=own.network,
         organisation=own.organisation,
-        role=listed[0].role,
+        role=role,
         hosts=_hosts(own.network_certificate.load().certificate),
         now=now,
     )
-    store_network_certificate(own.directory, issued)
-    following = read_network_certificate(
+    store(issued)
+    return read_network_certificate(
         issued.certificate.public_bytes(Encoding.DER),
         network=own.network,
         organisation=own.organisation,
-        role=listed[0].role,
+        role=role,
     )
-    # The first is the one that is shown; the one in use until then is still believed.
-    return (following,) if revoke else (following, *living[:1])
 
 
 def _sealing(

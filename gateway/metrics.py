@@ -171,6 +171,15 @@ WITNESSED: Final = Counter(
     "Requests of others to cosign a checkpoint, answered.",
     ["outcome"],
 )
+COSIGNED_FORGOTTEN: Final = Counter(
+    "sekisho_cosigned_forgotten",
+    "Times that the database was found behind what this witness signed, or other than it.",
+)
+COSIGNING_UNCONFIRMED: Final = Gauge(
+    "sekisho_cosigning_unconfirmed",
+    "1 while logs without a mark are not cosigned: the database came without its marks.",
+    multiprocess_mode="livemax",
+)
 WITNESS_LAG_SECONDS: Final = Gauge(
     "sekisho_witness_lag_seconds",
     "Age of our oldest entry that not enough witnesses have cosigned.",

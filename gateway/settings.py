@@ -242,6 +242,11 @@ class Settings(Section, frozen=True, kw_only=True):
         return self.data_dir / "released"
 
     @property
+    def cosigned_dir(self) -> Path:
+        """Return where the root cosigned last of each stream is kept, outside every backup."""
+        return self.data_dir / "cosigned"
+
+    @property
     def archives_dir(self) -> Path:
         """Return where the sealed monthly archives of operation records are kept."""
         return self.data_dir / "archives"

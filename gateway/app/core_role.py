@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.app.cosigning_commands import cosigning_commands
 from gateway.app.export_command import export_command
 from gateway.app.floor import NETWORK, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
@@ -86,7 +87,11 @@ async def build(worker: WorkerContext) -> RoleApp:
                 ),
                 retention_task(retention),
             ),
-            commands={**export_command(context), **retention_commands(retention)},
+            commands={
+                **export_command(context),
+                **retention_commands(retention),
+                **cosigning_commands(context.cosigned),
+            },
             staff=_staff(worker, context, months),
         )
         return _role(worker, context, services, work, stack)

@@ -18,6 +18,9 @@ from gateway.app.roles import BackgroundTask, WorkerContext, periodic
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError
 from gateway.flows.context import Context
+from gateway.flows.cosigned_marks import CosignedMarks
+from gateway.flows.cosigned_memory import LOOK_S as COSIGNED_LOOK_S
+from gateway.flows.cosigned_memory import CosignedMemory
 from gateway.flows.cosigning import Cosigning
 from gateway.flows.gate import GateView
 from gateway.flows.record import record_writer
@@ -108,6 +111,7 @@ async def laid_floor(
             peers=peers,
             gate=GateView(lambda: load(database)),
             witnesses=witnesses,
+            cosigned=await cosigned_memory(worker, database),
         )
 
 
@@ -122,7 +126,20 @@ def witness_tasks(context: Context) -> tuple[BackgroundTask, ...]:
     return (
         BackgroundTask(name="witnesses", run=job.run),
         periodic("witness-state", LOOK_S, look),
+        cosigned_task(context.cosigned),
     )
+
+
+async def cosigned_memory(worker: WorkerContext, database: Database) -> CosignedMemory:
+    """Return what this worker remembers of what was cosigned for others."""
+    memory = CosignedMemory(database, CosignedMarks(worker.settings.cosigned_dir))
+    await memory.begin()
+    return memory
+
+
+def cosigned_task(memory: CosignedMemory) -> BackgroundTask:
+    """Return what learns that the operator let this witness go on, at another worker."""
+    return periodic("cosigned", COSIGNED_LOOK_S, memory.look)
 
 
 def trust_memory(worker: WorkerContext, database: Database, trust: Trust) -> TrustMemory:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from codes.canonical import tokyo_day
 from gateway.app.backoffice import make_backoffice
+from gateway.app.cosigning_commands import cosigning_commands
 from gateway.app.floor import DirectoryPoll, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
 from gateway.app.peer_commands import peer_commands
@@ -243,6 +244,7 @@ def _role(
             **staff.commands,
             **peer_commands(peers, context.trust),
             **retention_commands(retention),
+            **cosigning_commands(context.cosigned),
         },
         not_ready=lambda: _not_ready(context),
         drain=drain,
@@ -320,7 +322,7 @@ def _listeners(worker: WorkerContext, context: Context, flows: Flows) -> tuple[L
         checkpoints=Checkpoints(context),
         witnessing=Witnessing(
             trust=context.trust,
-            database=context.database,
+            memory=context.cosigned,
             clock=context.clock,
             forks=flows.forks,
         ),

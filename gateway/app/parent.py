@@ -49,10 +49,14 @@ FORWARDED: Final = frozenset(
         *("clients-add", "clients-list", "clients-show"),
         *("clients-disable", "clients-enable", "clients-rotate"),
         *("peers-list", "peers-show", "peers-confirm"),
+        *("cosigning-list", "cosigning-accept"),
     }
 )
-# Also while no worker is ready: where the core itself is held, this is what makes them so.
-_AT_ANY_TIME: Final = frozenset({"peers-list", "peers-show", "peers-confirm"})
+# Also while no worker is ready: where the core itself is held, or what was cosigned is not known,
+# this is what makes them so.
+_AT_ANY_TIME: Final = frozenset(
+    {"peers-list", "peers-show", "peers-confirm", "cosigning-list", "cosigning-accept"}
+)
 
 log = get_logger()
 

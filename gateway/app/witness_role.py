@@ -9,10 +9,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.app.cosigning_commands import cosigning_commands
 from gateway.app.floor import (
     NETWORK,
     DirectoryPoll,
     RouteBook,
+    cosigned_memory,
+    cosigned_task,
     network_tls,
     open_trust,
     tell_versions,
@@ -22,6 +25,7 @@ from gateway.app.limits import limit_by_organisation
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext, periodic
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError
+from gateway.flows.cosigned_memory import CosignedForgottenError, CosignedMemory
 from gateway.flows.forks import Forks
 from gateway.flows.trust import Trust
 from gateway.flows.witnessing import Witnessing
@@ -69,14 +73,16 @@ async def build(worker: WorkerContext) -> RoleApp:
         trust.watch(lambda _new, _old: peers.retire_changed())
         stack.push_async_callback(peers.close)
         forks = Forks(database, worker.clock, writer=None)
+        memory = await cosigned_memory(worker, database)
         services = Services(
-            witnessing=Witnessing(trust=trust, database=database, clock=worker.clock, forks=forks)
+            witnessing=Witnessing(trust=trust, memory=memory, clock=worker.clock, forks=forks)
         )
         outlook = Outlook(clock=worker.clock, database=database, trust=trust, peers=peers)
         return RoleApp(
             listeners=(_listener(worker, trust, services),),
-            tasks=_tasks(worker, outlook),
-            not_ready=lambda: _missing(trust, worker.clock),
+            tasks=(*_tasks(worker, outlook), cosigned_task(memory)),
+            commands=cosigning_commands(memory),
+            not_ready=lambda: _missing(trust, memory, worker.clock),
             close=stack.aclose,
         )
     except BaseException:
@@ -119,5 +125,6 @@ def _tasks(worker: WorkerContext, outlook: Outlook) -> tuple[BackgroundTask, ...
     )
 
 
-def _missing(trust: Trust, clock: Clock) -> tuple[str, ...]:
-    return trust.troubles(clock.now())
+def _missing(trust: Trust, memory: CosignedMemory, clock: Clock) -> tuple[str, ...]:
+    held_back = (CosignedForgottenError.problem,) if memory.is_held_back else ()
+    return (*held_back, *trust.troubles(clock.now()))

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "policies": "gateway.cli.policies:app",
     "clients": "gateway.cli.clients:app",
     "peers": "gateway.cli.peers:app",
+    "cosigning": "gateway.cli.cosigning:app",
     "codes": "gateway.cli.codes:app",
     "replicas": "gateway.cli.replicas:app",
     "inquiries": "gateway.cli.inquiries:app",

@@ -1,7 +1,9 @@
 """The directory as the core publishes it: every version recorded, kept, and then served.
 
-`sekisho certs publish` leaves a new version beside the core's keys; the worker that writes slot 0
-records it there (`directory-changed`) and so publishes it; the others follow from the database.
+`sekisho certs publish` leaves a new version beside the core's keys; the worker that holds the
+lowest slot of all records it there (`directory-changed`) and so publishes it; the others follow
+from the database. That is slot 0 until it is lost. While one worker takes over from another both
+may think so for a moment: a file is signed under a lock, and a version is published once.
 The gate moves with every version: a decision on an older one is made again (PROTOCOL §1, §4).
 """
 
@@ -23,7 +25,7 @@ from gateway.errors import UnavailableError
 from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, new_id
 from gateway.flows.trust_memory import ALLOW_LIST, DIRECTORY, TrustMemory
-from gateway.storage import core_directories
+from gateway.storage import core_directories, held_slots
 from gateway.storage.core_directories import CoreDirectoryPublished
 from policies.allow_list import AllowList
 from policies.facts import FactsError
@@ -31,7 +33,6 @@ from policies.measures import StopSwitch
 
 log = structlog.get_logger()
 
-SLOT: Final = 0
 SOURCE: Final = "publication"
 REFRESH_AT: Final = 0.5
 """A version is refreshed when so much of its validity is over."""
@@ -39,7 +40,7 @@ RETRY_S: Final = 30.0
 
 
 class Publication:
-    """One worker's view of what is published; the one that writes slot 0 also publishes."""
+    """One worker's view of what is published; one of all workers also publishes."""
 
     def __init__(
         self, context: Context, *, keys: Path, environment: str, allow_list: bytes
@@ -55,6 +56,7 @@ class Publication:
         self._environment = environment
         self._allow_list = allow_list
         self._published = 0
+        self._kept = 0
         self._seen: tuple[int, int] | None = None
         self._adopting = asyncio.Lock()
         self._again_at = math.inf
@@ -100,10 +102,32 @@ class Publication:
     async def turn(self) -> None:
         """Look for a new version, renew the present one in time, follow what is published."""
         self._trust.turn()
-        if self._writer.slot == SLOT:
+        is_publisher = await self._is_publisher()
+        if is_publisher:
             await self._renew()
             await self._publish_from_file()
         await self.follow()
+        if is_publisher:
+            await self._keep()
+
+    async def _is_publisher(self) -> bool:
+        """Tell whether no worker holds a lower slot than this one does.
+
+        Not *the lowest that is not frozen*: nobody may hold that one, and then nobody would
+        renew the directory that everybody's exchanges rest on.
+        """
+        slot = self._writer.slot
+        if slot is None:
+            return False
+        async with self._database.read() as connection:
+            return slot == await held_slots.lowest_held(connection)
+
+    async def _keep(self) -> None:
+        """Keep what is published beside the keys too, where a start reads it."""
+        if self._kept != self._published:
+            version, directory = self._published, self._trust.directory
+            await self._memory.keep(directory.raw, self._allow_list)
+            self._kept = version
 
     async def _publish_from_file(self) -> None:
         mark = await asyncio.to_thread(self._mark)
@@ -198,8 +222,6 @@ class Publication:
                 self._trust.adopt(latest.directory, latest.allow_list)
             self._allow_list = latest.allow_list
             self._published = latest.version
-            if self._writer.slot == SLOT:
-                await self._memory.keep(latest.directory, latest.allow_list)
             metrics.DIRECTORY_VERSION.set(latest.version)
             metrics.DIRECTORY_EXPIRES.set(self._trust.directory.expires.timestamp())
 

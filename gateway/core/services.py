@@ -77,7 +77,7 @@ class CoreServices:
             peer_slots=PeerSlots(context, forks),
             witnessing=Witnessing(
                 trust=context.trust,
-                database=context.database,
+                memory=context.cosigned,
                 clock=context.clock,
                 forks=forks,
             ),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.clock import Clock
+from gateway.flows.cosigned_memory import CosignedMemory
 from gateway.flows.gate import GateView
 from gateway.flows.record import RecordWriter
 from gateway.flows.trust import Trust
@@ -15,7 +16,7 @@ from policies.measures import StopSwitch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """One worker's clock, database, record log, trust, storage keys, ways to others, witnesses."""
+    """One worker's clock, database, record log, trust, keys, ways to others, and witnesses."""
 
     clock: Clock
     database: Database
@@ -25,3 +26,4 @@ class Context:
     peers: Peers
     gate: GateView[StopSwitch]
     witnesses: WitnessState
+    cosigned: CosignedMemory

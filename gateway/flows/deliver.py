@@ -16,7 +16,7 @@ from certs.permits import Permit
 from codes.canonical import b64, unb64
 from gateway.domain.hold import HoldState
 from gateway.errors import RefusedError
-from gateway.flows.answering import Answering
+from gateway.flows.answering import REPLY_KEY, Answering
 from gateway.flows.answers import CASE, HOLDS, HeldCase
 from gateway.flows.context import Context
 from gateway.flows.delivery_drafts import KIND
@@ -92,6 +92,9 @@ class Deliver:
             return None
         self._context.trust.require_fresh(now)
         matter = self._matter(row)
+        directory, reply_key = self._context.trust.directory, matter.inquiry.reply_key
+        if directory.is_sealing_key_revoked(row.inquirer, reply_key, now):
+            return REPLY_KEY
         days = (date.fromisoformat(matter.permit.law_day), self._context.trust.law_day(now))
         for day in dict.fromkeys(days):
             try:

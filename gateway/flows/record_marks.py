@@ -3,6 +3,7 @@
 A failover or a restored backup can leave the database behind what was given out. The mark is
 written before anything under its root leaves, by every process that signs, and outlives them all;
 a crash of the machine may lose it together with the last commits of a database that is on it.
+What we cosign for others is kept in the same files, in a folder of its own (`cosigned_marks.py`).
 """
 
 import os
@@ -34,36 +35,20 @@ class Mark:
     root: bytes = field(repr=False)
 
 
-class ReleasedMarks:
-    """One small file a slot, under an exclusive lock for as long as it is looked at."""
+class MarkFolder:
+    """One small file a stream, under an exclusive lock for as long as it is looked at."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = make_private_directory(folder)
 
-    def put(self, checkpoint: Checkpoint) -> None:
-        """Remember a root before anybody is told of it; a smaller one than before changes nothing.
-
-        Raises:
-            SlotFrozenError: another root of this size was signed before; this one never may be.
-            ConfigurationError: the mark there cannot be read.
-            OSError: it cannot be written.
-        """
-        with self._open(checkpoint.origin) as handle:
-            before = _read(handle, checkpoint.origin)
-            if before is not None and before.size == checkpoint.size:
-                if before.root != checkpoint.root:
-                    raise SlotFrozenError(f"{checkpoint.origin}: another root was signed")
-            elif before is None or before.size < checkpoint.size:
-                os.pwrite(handle, _written(Mark(checkpoint.size, checkpoint.root)), 0)
-
     def highest(self, origin: str) -> Mark | None:
-        """Return the largest mark of a slot, or None where nothing was signed from here.
+        """Return the mark of a stream, or None where nothing was signed from here.
 
         Raises:
             ConfigurationError: what is there is no mark.
         """
         with self._open(origin) as handle:
-            return _read(handle, origin)
+            return self._read(handle, origin)
 
     @contextmanager
     def _open(self, origin: str) -> Iterator[int]:
@@ -75,18 +60,40 @@ class ReleasedMarks:
         finally:
             os.close(handle)
 
+    def _read(self, handle: int, origin: str) -> Mark | None:
+        raw = os.pread(handle, _MARK_BYTES + 1, 0)
+        if not raw:
+            return None
+        size = int.from_bytes(raw[len(_MAGIC) : len(_MAGIC) + _SIZE_BYTES], "big")
+        mark = Mark(size, raw[len(_MAGIC) + _SIZE_BYTES : -_CHECK_BYTES])
+        if len(raw) != _MARK_BYTES or raw != _written(mark):
+            raise ConfigurationError(f"mark of {origin}: damaged; what was released is not known")
+        return mark
+
+    def _write(self, handle: int, mark: Mark) -> None:
+        os.pwrite(handle, _written(mark), 0)
+
+
+class ReleasedMarks(MarkFolder):
+    """The highest root that we signed from each slot of our own."""
+
+    def put(self, checkpoint: Checkpoint) -> None:
+        """Remember a root before anybody is told of it; a smaller one than before changes nothing.
+
+        Raises:
+            SlotFrozenError: another root of this size was signed before; this one never may be.
+            ConfigurationError: the mark there cannot be read.
+            OSError: it cannot be written.
+        """
+        with self._open(checkpoint.origin) as handle:
+            before = self._read(handle, checkpoint.origin)
+            if before is not None and before.size == checkpoint.size:
+                if before.root != checkpoint.root:
+                    raise SlotFrozenError(f"{checkpoint.origin}: another root was signed")
+            elif before is None or before.size < checkpoint.size:
+                self._write(handle, Mark(checkpoint.size, checkpoint.root))
+
 
 def _written(mark: Mark) -> bytes:
     content = _MAGIC + mark.size.to_bytes(_SIZE_BYTES, "big") + mark.root
     return content + sha256(content).digest()[:_CHECK_BYTES]
-
-
-def _read(handle: int, origin: str) -> Mark | None:
-    raw = os.pread(handle, _MARK_BYTES + 1, 0)
-    if not raw:
-        return None
-    size = int.from_bytes(raw[len(_MAGIC) : len(_MAGIC) + _SIZE_BYTES], "big")
-    mark = Mark(size, raw[len(_MAGIC) + _SIZE_BYTES : -_CHECK_BYTES])
-    if len(raw) != _MARK_BYTES or raw != _written(mark):
-        raise ConfigurationError(f"mark of {origin}: damaged; what was released is not known")
-    return mark

@@ -24,7 +24,16 @@ from gateway.domain.hold import (
 )
 from gateway.errors import NotFoundError, RefusedError, UnavailableError
 from gateway.flows.after_restore import gate_now
-from gateway.flows.answering import Answering, Case, Content, Denied, Held, Person, Provides
+from gateway.flows.answering import (
+    REPLY_KEY,
+    Answering,
+    Case,
+    Content,
+    Denied,
+    Held,
+    Person,
+    Provides,
+)
 from gateway.flows.answers import CASE, HOLDS, HeldCase, outcome_of, preview_digest
 from gateway.flows.context import Context
 from gateway.flows.delivery_drafts import DeliveryDrafts
@@ -269,8 +278,11 @@ class Release:
         return row
 
     async def _require_lawful(self, matter: Matter, gate: Gate[StopSwitch], now: datetime) -> None:
-        """Return quietly if law (of the request and of today) and switches allow it, else raise."""
+        """Return quietly if law (of the request and of today), switches and keys allow it."""
         self._context.trust.require_fresh(now)
+        directory, reply_key = self._context.trust.directory, matter.inquiry.reply_key
+        if directory.is_sealing_key_revoked(matter.inquirer, reply_key, now):
+            raise NotReleasableError("hold: its key was revoked", reason=REPLY_KEY)
         for day in dict.fromkeys(
             (date.fromisoformat(matter.permit.law_day), self._context.trust.law_day(now))
         ):

@@ -45,6 +45,8 @@ class _Seen:
     """As of when enough witnesses have signed every slot; none before the first time."""
     not_cosigned: bool = False
     conflicts: int = 0
+    is_contradicted: bool = False
+    """Whether so many witnesses hold another tree of a slot that the others are not enough."""
 
 
 class WitnessState:
@@ -88,13 +90,17 @@ class WitnessState:
             raise WitnessLagError("records: not cosigned in time")
 
     def obstacles(self, now: datetime) -> tuple[str, ...]:
-        """Return why this organisation is not ready, as far as witnesses go."""
+        """Return why this organisation is not ready, as far as witnesses go.
+
+        What one of several says about our tree proves nothing and stops nobody: it alarms, and
+        what it can prove freezes the slot (ADR 14, 15).
+        """
         missing = []
         if self._seen.not_cosigned:
             missing.append(NotCosignedError.problem)
         if self._is_late(now):
             missing.append(WitnessLagError.problem)
-        if self._seen.conflicts:
+        if self._seen.is_contradicted:
             missing.append("witness-conflict")
         return tuple(missing)
 
@@ -133,7 +139,13 @@ def _seen(
         signed=min((at for at in signed if at is not None), default=None),
         not_cosigned=None in signed,
         conflicts=sum(cosigned.conflict_size is not None for cosigned in marks),
+        is_contradicted=any(_agreeing(slot) < needed for slot in slots),
     )
+
+
+def _agreeing(slot: WitnessedSlot) -> int:
+    """Return how many witnesses hold no other tree of a slot."""
+    return sum(cosigned.conflict_size is None for cosigned in slot.witnesses.values())
 
 
 def _places(slots: Sequence[WitnessedSlot], witnesses: int) -> set[tuple[int, int]]:

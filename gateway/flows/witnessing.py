@@ -1,11 +1,13 @@
 """Cosigning the checkpoints of others (C2SP tlog-witness, PROTOCOL §5).
 
 A witness signs what only appends to what it signed before. It compares and stores before it
-signs: whatever happens between, two trees of one log never both bear its name.
+signs, in the database and outside of it: whatever happens between, and whatever becomes of the
+database, two trees of one log never both bear its name.
 """
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, TypeAlias
 
 from certs.errors import CertsError
@@ -18,10 +20,13 @@ from gateway.errors import (
     NotPermittedError,
     SekishoError,
 )
+from gateway.flows.cosigned_memory import CosignedMemory, Held
 from gateway.flows.forks import Forks
+from gateway.flows.record_marks import Mark
 from gateway.flows.trust import Trust
 from gateway.records.errors import RecordsError
 from gateway.records.note import (
+    Checkpoint,
     Note,
     SignatureLine,
     claimed_time,
@@ -34,11 +39,10 @@ from gateway.records.note import (
 )
 from gateway.records.proof_files import WitnessRequest, read_witness_request
 from gateway.records.statements import posix_instant
-from gateway.records.tree import EMPTY_ROOT, verify_consistency
+from gateway.records.tree import verify_consistency
 from gateway.records.witness import Holds, parse_origin
-from gateway.storage.database import Database
 from gateway.storage.forks import Fork
-from gateway.storage.witnessed import Witnessed, advance, find_witnessed
+from gateway.storage.witnessed import Witnessed
 
 AGAIN_MAX: Final = 3
 """How often a request is looked at when others of the same log come between."""
@@ -77,7 +81,7 @@ class Witnessing:
     """`POST /add-checkpoint`: this organisation as a witness of others."""
 
     trust: Trust
-    database: Database
+    memory: CosignedMemory
     clock: Clock
     forks: Forks = field(repr=False)
 
@@ -91,6 +95,7 @@ class Witnessing:
             CheckpointNotSignedError: a log line is missing or does not verify.
             NotConsistentError: the proof does not hold.
             ClockOffError: our clock is off, and with it the time we would sign.
+            CosignedForgottenError: what was signed of it last may be forgotten here.
             UnavailableError: it could not be stored for good; nothing was signed.
         """
         if self.trust.is_clock_off:
@@ -103,7 +108,7 @@ class Witnessing:
             answer = await self._answer(request, note)
             if answer is not None:
                 return answer
-        return Holds((await self._held(note)).size)
+        return Holds((await self.memory.held(note.checkpoint.origin)).size)
 
     async def newest(self, sender: str, origin_hash: str) -> str:
         """Return the checkpoint of `sender`'s own that we cosigned last, with its log's lines.
@@ -112,15 +117,15 @@ class Witnessing:
 
         Raises:
             NotFoundError: no slot of the sender's has this hex SHA-256, or it was never cosigned.
+            CosignedForgottenError: it was, and its note is not here any more.
         """
         listed = self.trust.directory.organisation(sender)
         for slot in range(listed.slots):
             origin = log_origin(self.trust.network, sender, slot)
             if origin_hash_of(origin) == origin_hash:
-                async with self.database.read() as connection:
-                    found = await find_witnessed(connection, origin)
-                if found is not None:
-                    return found.note
+                note = await self.memory.note(origin)
+                if note is not None:
+                    return note
         raise NotFoundError("checkpoint: no such stream")
 
     def _read(self, raw: bytes) -> WitnessRequest:
@@ -151,14 +156,10 @@ class Witnessing:
             raise CheckpointNotSignedError(error.reason) from None
         return with_log_lines(note, keys)
 
-    async def _held(self, note: Note) -> Witnessed:
-        async with self.database.read() as connection:
-            found = await find_witnessed(connection, note.checkpoint.origin)
-        return found or _nothing(note)
-
     async def _answer(self, request: WitnessRequest, note: Note) -> Answer | None:
         """Compare, store and sign once; nothing if another request came between."""
-        checkpoint, held = note.checkpoint, await self._held(note)
+        checkpoint = note.checkpoint
+        held = await self.memory.held(checkpoint.origin)
         if checkpoint.size == held.size and checkpoint.root != held.root:
             await self._contradicted(held, note)
             return Holds(held.size)
@@ -179,29 +180,34 @@ class Witnessing:
         )
         now = self.clock.now()
         # Stored also when nothing changes: a commit that is certain now proves those before it.
-        before = held if held.note else None
-        if not await advance(self.database, new, before=before, at=now):
+        if not await self.memory.advance(held, new, at=now):
             return None
-        metrics.WITNESSED.labels(outcome="cosigned").inc()
+        line = await asyncio.to_thread(self._mark_and_sign, held, checkpoint, now)
+        if line is not None:
+            metrics.WITNESSED.labels(outcome="cosigned").inc()
+        return line
+
+    def _mark_and_sign(
+        self, held: Held, checkpoint: Checkpoint, now: datetime
+    ) -> SignatureLine | None:
+        """Mark a checkpoint, then sign it; nothing if another was marked. Called in a thread."""
+        mark = Mark(checkpoint.size, checkpoint.root)
+        if not self.memory.marks.advance(checkpoint.origin, before=held.mark, new=mark):
+            return None
         name = witness_name(self.trust.network, self.trust.organisation)
-        return await asyncio.to_thread(
-            cosign, checkpoint, self.trust.witness_key_at(now), name=name, time=int(now.timestamp())
+        return cosign(
+            checkpoint, self.trust.witness_key_at(now), name=name, time=int(now.timestamp())
         )
 
-    async def _contradicted(self, held: Witnessed, note: Note) -> None:
+    async def _contradicted(self, held: Held, note: Note) -> None:
         """Keep both notes if there are two: the empty tree is a constant, not a statement."""
         if held.note:
             await self.forks.found(
                 Fork(
-                    origin=held.origin,
+                    origin=note.checkpoint.origin,
                     size=held.size,
                     root=held.root,
                     held_note=held.note,
                     other_note=note.text(),
                 )
             )
-
-
-def _nothing(note: Note) -> Witnessed:
-    """Return what a witness holds of a stream it never cosigned."""
-    return Witnessed(origin=note.checkpoint.origin, size=0, root=EMPTY_ROOT, note="")

@@ -119,7 +119,10 @@ _ADD: Final = (
         gives=TEXT,
         statuses=(200, 409),
         bytes_max=REQUEST_BYTES_MAX,
-        problems=("checkpoint-not-signed", "not-consistent", "not-found", "clock-off"),
+        problems=(
+            *("checkpoint-not-signed", "not-consistent", "not-found"),
+            *("cosigned-forgotten", "clock-off"),
+        ),
     ),
 )
 WITNESS_ROUTES: Final = (
@@ -131,7 +134,7 @@ WITNESS_ROUTES: Final = (
         permission=MEMBER,
         summary="Get the newest checkpoint that was cosigned",
         gives=TEXT,
-        problems=("not-found",),
+        problems=("not-found", "cosigned-forgotten"),
     ),
 )
 LOG_ROUTES: Final = (
@@ -144,7 +147,7 @@ LOG_ROUTES: Final = (
         summary="Get a checkpoint of a slot",
         gives=TEXT,
         answer_headers=(MINIMUM_INDEX,),
-        problems=("not-found",),
+        problems=("not-found", "cosigned-forgotten"),
     ),
     Route(
         method="GET",

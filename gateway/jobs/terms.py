@@ -342,7 +342,8 @@ _RECORDS: Final = (
         tables=(
             *("log_slots", "log_months", "log_tiles", "log_losses", "peer_slots"),
             *("log_minimums", "log_erased_leaves", "log_restored"),
-            *("cosign_lease", "cosigned", "witnessed", "peer_proofs", "forks_found"),
+            *("cosign_lease", "cosigned", "witnessed", "cosigned_folders"),
+            *("peer_proofs", "forks_found"),
         ),
         kept="for the life of the organisation; hashes of an erased month go with it",
         ground="PROTOCOL §5, Streams",

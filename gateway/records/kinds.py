@@ -231,7 +231,7 @@ class Correction(Public, frozen=True, kw_only=True):
 
 
 class DirectoryChanged(Public, frozen=True, kw_only=True):
-    """The core published a directory version (its slot 0)."""
+    """The core published a directory version; in its slot 0, unless that one was lost."""
 
     version: Count
     digest: Hex64

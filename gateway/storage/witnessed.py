@@ -31,6 +31,19 @@ async def find_witnessed(connection: Connection, origin: str) -> Witnessed | Non
     return Witnessed(origin=origin, size=row["size"], root=row["root"], note=row["note"])
 
 
+_EVERY: Final[LiteralString] = """
+    SELECT origin, size, root, note FROM witnessed ORDER BY origin
+"""
+
+
+async def every_witnessed(connection: Connection) -> list[Witnessed]:
+    """Return what was cosigned last of every stream, by origin."""
+    return [
+        Witnessed(origin=row["origin"], size=row["size"], root=row["root"], note=row["note"])
+        for row in await connection.fetch(_EVERY)
+    ]
+
+
 _FIRST: Final[LiteralString] = """
     INSERT INTO witnessed (origin, size, root, note, cosigned_at)
     VALUES ($1, $2, $3, $4, $5)

@@ -143,6 +143,11 @@ PROBLEM_TYPES: Final = _catalogue(
     ("not-cosigned", HTTPStatus.SERVICE_UNAVAILABLE, "No witness has cosigned the records yet"),
     ("witness-lag", HTTPStatus.SERVICE_UNAVAILABLE, "The witnesses are too far behind the records"),
     ("clock-off", HTTPStatus.SERVICE_UNAVAILABLE, "The clock is off"),
+    (
+        "cosigned-forgotten",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "What was cosigned last is not known here",
+    ),
     ("restored-backup", HTTPStatus.SERVICE_UNAVAILABLE, "A backup was restored; not yet"),
     ("unknown-result", HTTPStatus.SERVICE_UNAVAILABLE, "The result is not known"),
 )

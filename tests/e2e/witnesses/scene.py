@@ -10,6 +10,7 @@ from certs.tls import network_client_context
 from gateway.demo import cast
 from gateway.flows.context import Context
 from gateway.flows.cosigning import Cosigning
+from gateway.flows.record_marks import Mark
 from gateway.flows.record_types import Draft, Recorded
 from gateway.jobs.witnesses import WitnessJob
 from gateway.records.note import Checkpoint, sign_checkpoint
@@ -133,6 +134,10 @@ async def cosigned_of(context: Context) -> dict[tuple[int, str], int]:
 
 async def unwitnessed(witness: Context, origin: str) -> None:
     """Make a witness hold the empty tree of a stream, if it holds any."""
+    marks = witness.cosigned.marks
+    before = marks.highest(origin)
+    if before is not None:
+        assert marks.advance(origin, before=before, new=Mark(0, EMPTY_ROOT))
     async with witness.database.read() as connection:
         await connection.execute(
             "UPDATE witnessed SET size = 0, root = $2 WHERE origin = $1", origin, EMPTY_ROOT

@@ -11,6 +11,7 @@ from gateway.errors import UnavailableError
 from gateway.flows import witnessing
 from gateway.flows.context import Context
 from gateway.flows.cosigning import Cosigning
+from gateway.flows.record_marks import Mark
 from gateway.flows.record_takeover import Elsewhere
 from gateway.flows.witness_calls import WitnessCalls
 from gateway.flows.witness_state import NotCosignedError, WitnessLagError
@@ -239,12 +240,12 @@ async def test_a_witness_that_holds_another_tree_of_ours_raises_the_alarm(
 async def test_what_a_witness_only_says_freezes_nothing(network: Network) -> None:
     city, slot = context_of(network, CITY), 45
     await Cosigning(city).visit(CORE, {slot: Cosigned()})
-    async with context_of(network, CORE).database.read() as connection:
-        # It claims more than it can show a signature of ours for.
-        await connection.execute(
-            "UPDATE witnessed SET size = 99 WHERE origin = $1",
-            log_origin(cast.NETWORK, CITY, slot),
-        )
+    # It claims more than it can show a signature of ours for.
+    liar, origin = context_of(network, CORE), log_origin(cast.NETWORK, CITY, slot)
+    held = await liar.cosigned.held(origin)
+    assert liar.cosigned.marks.advance(origin, before=held.mark, new=Mark(99, held.root))
+    async with liar.database.read() as connection:
+        await connection.execute("UPDATE witnessed SET size = 99 WHERE origin = $1", origin)
     heard: list[int] = []
 
     async def hear(slot: int, _witness: str, size: int) -> None:

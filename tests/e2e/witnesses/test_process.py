@@ -1,25 +1,51 @@
 """`sekisho witness` as it is run: settings, keys, a database of its own, and nothing else."""
 
-from dataclasses import replace
+import asyncio
+import json
+import shutil
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
+import pytest
 
+from certs.directory import Directory
 from certs.network import init_network
 from certs.network_spec import OrganisationSpec
 from certs.own_keys import PrivateKeySet
 from certs.publish import read_directory
 from certs.tls import network_client_context
+from gateway.app.control import call_control
 from gateway.demo import cast
 from gateway.demo.instances import HOST, Instance, Tuning, free_ports, lay_out
-from gateway.demo.processes import running
+from gateway.demo.processes import Starting, running
+from gateway.errors import SekishoError
 from gateway.records.note import parse_note, verify_cosignature, witness_name
 from tests.e2e.witnesses.scene import AUDIT_OFFICE, LiarsLog
 from tests.integration.core.world import WorldClock
 
 
-async def test_a_witness_alone_comes_up_and_cosigns(tmp_path: Path) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """A witness that is not running yet, and a log that names it."""
+
+    instance: Instance
+    directory: Directory
+    log: LiarsLog
+    tls: ssl.SSLContext
+
+    async def post(self, session: aiohttp.ClientSession, body: str) -> tuple[int, str]:
+        url = self.directory.organisation(AUDIT_OFFICE).url + "/add-checkpoint"
+        async with session.post(url, data=body, ssl=self.tls) as response:
+            return response.status, await response.text()
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Alone:
     names = (cast.CORE, cast.RESIDENT_NETWORK, *cast.GATEWAYS, AUDIT_OFFICE)
     ports = free_ports(names)
     spec = cast.network_spec(ports)
@@ -44,22 +70,73 @@ async def test_a_witness_alone_comes_up_and_cosigns(tmp_path: Path) -> None:
     lay_out(instance, ports, Tuning())
     city = PrivateKeySet.load(own / cast.NAGAOKA / "keys")
     directory = read_directory(own / cast.CORE / "keys")
-    tls = network_client_context(city.network_certificate, directory.certificates(AUDIT_OFFICE))
-    log = LiarsLog(
-        origin=f"{cast.NETWORK}/{cast.NAGAOKA}/log/0", signer=city.log, clock=WorldClock()
+    return Alone(
+        instance=instance,
+        directory=directory,
+        log=LiarsLog(
+            origin=f"{cast.NETWORK}/{cast.NAGAOKA}/log/0", signer=city.log, clock=WorldClock()
+        ),
+        tls=network_client_context(city.network_certificate, directory.certificates(AUDIT_OFFICE)),
     )
 
-    async with running([instance]) as fleet, aiohttp.ClientSession() as session:
+
+async def test_a_witness_alone_comes_up_and_cosigns(alone: Alone) -> None:
+    async with running([alone.instance]) as fleet, aiohttp.ClientSession() as session:
         ops = f"http://{fleet[AUDIT_OFFICE].addresses['ops']}"
         seen = {}
         for path in ("/livez", "/readyz", "/metrics"):
             async with session.get(ops + path) as response:
                 seen[path] = response.status
-        url = directory.organisation(AUDIT_OFFICE).url + "/add-checkpoint"
-        async with session.post(url, data=log.request(0, 3), ssl=tls) as response:
-            line = await response.text()
+        _, line = await alone.post(session, alone.log.request(0, 3))
 
     assert set(seen.values()) == {200}
-    key = directory.witness_key_at(AUDIT_OFFICE, datetime.now(UTC))
+    key = alone.directory.witness_key_at(AUDIT_OFFICE, datetime.now(UTC))
     name = witness_name(cast.NETWORK, AUDIT_OFFICE)
-    assert verify_cosignature(parse_note(log.note(3) + line), name=name, key=key) > 0
+    assert verify_cosignature(parse_note(alone.log.note(3) + line), name=name, key=key) > 0
+
+
+async def test_a_witness_restored_without_its_marks_signs_when_its_operator_says_so(
+    alone: Alone,
+) -> None:
+    async with running([alone.instance]), aiohttp.ClientSession() as session:
+        first = await alone.post(session, alone.log.request(0, 3))
+    # What a backup restored on another machine finds there.
+    shutil.rmtree(alone.instance.data / "cosigned")
+
+    again = await Starting.launch(alone.instance)
+    try:
+        listed = await once_answered(alone.instance)
+        async with aiohttp.ClientSession() as session:
+            refused = await alone.post(session, alone.log.request(3, 5))
+            accepted = await asyncio.to_thread(
+                call_control, alone.instance.data / "control.sock", "cosigning-accept", {}
+            )
+            await again.ready()
+            signed = await alone.post(session, alone.log.request(3, 5))
+    finally:
+        await again.end()
+
+    assert (first[0], refused[0], signed[0]) == (200, 503, 200)
+    assert json.loads(refused[1])["type"].endswith("cosigned-forgotten")
+    assert listed["held_back"] is True
+    assert accepted.problem is None
+    row = {
+        "organisation": cast.NAGAOKA,
+        "slot": 0,
+        "size": 3,
+        "root": alone.log.tree(3).root().hex(),
+    }
+    assert listed["streams"] == [row]
+
+
+async def once_answered(instance: Instance) -> Mapping[str, object]:
+    """Return what waits for the operator, as `sekisho cosigning list` does, once it can."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(SekishoError):
+                reply = await asyncio.to_thread(
+                    call_control, instance.data / "control.sock", "cosigning-list", {}
+                )
+                if reply.problem is None and reply.result is not None:
+                    return reply.result
+            await asyncio.sleep(0.1)

@@ -12,6 +12,8 @@ from certs.keystore import KeyStore, MasterKey
 from gateway.demo import cast
 from gateway.domain.staff import Role
 from gateway.flows.context import Context
+from gateway.flows.cosigned_marks import CosignedMarks
+from gateway.flows.cosigned_memory import CosignedMemory
 from gateway.flows.erase_months import EraseMonths
 from gateway.flows.gate import GateView
 from gateway.flows.record import record_writer
@@ -92,6 +94,7 @@ async def an_old_log(
             peers=Peers(nobody),
             gate=GateView(no_gate),
             witnesses=WitnessState(trust, database, clock),
+            cosigned=CosignedMemory(database, CosignedMarks(folder / "cosigned")),
         )
         await writer.append([a_draft() for _ in range(300)], source="a")
         await cosigned(context, aged, ENDED - timedelta(seconds=10))

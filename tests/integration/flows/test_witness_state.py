@@ -1,64 +1,79 @@
-"""What Prometheus is told about our witnesses, to the second."""
+"""How many witnesses must hold another tree of ours until we are not ready."""
 
-from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
-from prometheus_client import Gauge
 
+from certs.publish import DirectoryChanges
 from gateway import metrics
-from gateway.flows.context import Context
-from gateway.storage.cosigned import entry_times
-from tests.integration.flows.old_logs import ENDED, cosigned
-from tests.integration.record_log import SetClock
-from tests.unit.certs import networks
+from gateway.demo import cast
+from gateway.flows.witness_state import WitnessState
+from gateway.records.tree import EMPTY_ROOT
+from gateway.storage.cosigned import keep_conflict
+from gateway.storage.database import Database
+from tests.integration.core.world import WorldClock
+from tests.integration.flows.trusts import UNION, opened, publish
 
-SEEN, SIZE = 301, 311
-"""How many entries the core signed when May was over, and how many came until now."""
-
-
-def value(gauge: Gauge) -> float:
-    (metric,) = gauge.collect()
-    return metric.samples[0].value
+WITNESSES = (cast.CORE, cast.NAGAOKA, cast.IMMIGRATION)
 
 
-async def look(context: Context, at: datetime) -> tuple[float, float]:
-    """Return the lag and how long no slot was signed, as they are shown at a moment."""
-    assert isinstance(context.clock, SetClock)
-    context.clock.moment = at
-    await context.witnesses.look()
-    return value(metrics.WITNESS_LAG_SECONDS), value(metrics.WITNESS_IDLE_SECONDS)
+async def a_state(
+    network: Path, clock: WorldClock, database: Database, *witnesses: str
+) -> WitnessState:
+    """Return the union's view of these witnesses, each of which cosigned its two slots."""
+    trust = opened(network, clock)
+    changes = DirectoryChanges(witnesses={UNION: witnesses})
+    trust.adopt(publish(network, clock, changes).raw, None)
+    async with database.read() as connection:
+        await connection.execute(
+            "INSERT INTO log_slots (slot, origin, root) SELECT s, 'o' || s, $1"
+            " FROM generate_series(0, 1) AS s",
+            EMPTY_ROOT,
+        )
+        await connection.execute(
+            "INSERT INTO cosigned (slot, witness, cosigned_at)"
+            " SELECT slot, w, now() FROM log_slots, unnest($1::text[]) AS w",
+            list(witnesses),
+        )
+    state = WitnessState(trust, database, clock)
+    await state.look()
+    assert state.obstacles(clock.now()) == ()
+    return state
 
 
-async def test_the_lag_is_the_age_of_the_oldest_entry_that_waits(
-    old_log: Context, aged: networks.Network
+@pytest.mark.parametrize(
+    ("witnesses", "conflicting", "is_ready"),
+    [(3, 1, True), (3, 2, False), (2, 1, False), (1, 1, False)],
+)
+async def test_one_witness_alarms_and_stops_us_only_where_too_few_are_left(
+    network: Path,
+    clock: WorldClock,
+    database: Database,
+    *,
+    witnesses: int,
+    conflicting: int,
+    is_ready: bool,
 ) -> None:
-    async with old_log.database.read() as connection:
-        times = await entry_times(connection, [(0, SEEN), (0, SIZE - 1)])
-    waiting = times[0, SEEN]
+    state = await a_state(network, clock, database, *WITNESSES[:witnesses])
+    async with database.read() as connection:
+        for witness in WITNESSES[:conflicting]:
+            await keep_conflict(connection, 1, witness, 50)
 
-    lag, _ = await look(old_log, waiting + timedelta(seconds=45))
-    later, _ = await look(old_log, waiting + timedelta(seconds=75))
-    await cosigned(old_log, aged, waiting + timedelta(seconds=75))
-    none, _ = await look(old_log, waiting + timedelta(seconds=80))
+    await state.look()
 
-    assert lag == pytest.approx(45, abs=0.1)
-    assert later == pytest.approx(75, abs=0.1)
-    assert none == 0
+    assert state.obstacles(clock.now()) == (() if is_ready else ("witness-conflict",))
+    state.require(clock.now())
+    assert metrics.WITNESS_CONFLICTS._value.get() == conflicting
 
 
-async def test_a_slot_that_nobody_signs_any_more_shows_though_nothing_waits(
-    old_log: Context, aged: networks.Network
+async def test_different_witnesses_of_different_slots_leave_enough_of_each(
+    network: Path, clock: WorldClock, database: Database
 ) -> None:
-    signed = ENDED + timedelta(hours=3)
-    await cosigned(old_log, aged, signed)
-    _, fresh = await look(old_log, signed + timedelta(seconds=30))
+    state = await a_state(network, clock, database, *WITNESSES)
+    async with database.read() as connection:
+        await keep_conflict(connection, 0, WITNESSES[0], 50)
+        await keep_conflict(connection, 1, WITNESSES[1], 50)
 
-    # Every slot but one is signed again a day later.
-    again = signed + timedelta(hours=20)
-    await cosigned(old_log, aged, again, but=(5,))
-    lag, idle = await look(old_log, signed + timedelta(hours=25, minutes=1))
+    await state.look()
 
-    assert fresh == pytest.approx(30, abs=0.1)
-    assert lag == 0
-    assert idle == pytest.approx(25 * 3600 + 60, abs=0.1)
-    assert old_log.witnesses.obstacles(old_log.clock.now()) == ()
+    assert state.obstacles(clock.now()) == ()

@@ -311,8 +311,6 @@ def test_what_is_revoked_is_listed_no_longer_and_from_a_moment_ago_on(network: N
     assert not {one.key_id for one in last.sealing} & {one.key_id for one in announced.sealing}
     assert last.log != announced.log
     assert last.organisation_key == announced.organisation_key
-    core = network.path / "organisations" / "core"
-    assert _refused(lambda: renew_key_set(core, now=NOW, revoke=True)) == "core-certificate"
 
 
 def test_a_replaced_sealing_key_stays_listed_for_a_month(network: Network) -> None:
