@@ -60,7 +60,8 @@ def init_network_command(
 
     Args:
         spec: The network as TOML: its name and its organisations.
-        target: An empty folder; `root/` in it is to be taken offline.
+        target: An empty folder; `root/` in it, and the core's `spare-certificate/`, are to be
+            taken offline.
         facts: A folder of law facts for the allow list; else those that come with the program.
         json: Print one JSON document.
     """
@@ -215,7 +216,8 @@ def renew_key_set_command(
         what: Which keys are new: `tls`, `sealing`, `log`, `witness`; may be repeated.
         begins_in_min: In how many minutes the new set takes the place of the one before; by then
             the core must have published it.
-        revoke: The keys that are replaced were stolen: drop them, at once.
+        revoke: The keys that are replaced were stolen: drop them, at once. The core's certificate
+            gives way to its spare, whose folder must be there.
         new_organisation_key: Replace the organisation key as well.
         json: Print one JSON document.
     """

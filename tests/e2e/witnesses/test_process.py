@@ -5,7 +5,6 @@ import json
 import shutil
 import ssl
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +18,11 @@ from certs.network_spec import OrganisationSpec
 from certs.own_keys import PrivateKeySet
 from certs.publish import read_directory
 from certs.tls import network_client_context
-from gateway.app.control import call_control
+from gateway.cli.main import build_app, call
+from gateway.cli.output import ExitCode
 from gateway.demo import cast
 from gateway.demo.instances import HOST, Instance, Tuning, free_ports, lay_out
 from gateway.demo.processes import Starting, running
-from gateway.errors import SekishoError
 from gateway.records.note import parse_note, verify_cosignature, witness_name
 from tests.e2e.witnesses.scene import AUDIT_OFFICE, LiarsLog
 from tests.integration.core.world import WorldClock
@@ -96,7 +95,7 @@ async def test_a_witness_alone_comes_up_and_cosigns(alone: Alone) -> None:
 
 
 async def test_a_witness_restored_without_its_marks_signs_when_its_operator_says_so(
-    alone: Alone,
+    alone: Alone, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with running([alone.instance]), aiohttp.ClientSession() as session:
         first = await alone.post(session, alone.log.request(0, 3))
@@ -105,12 +104,12 @@ async def test_a_witness_restored_without_its_marks_signs_when_its_operator_says
 
     again = await Starting.launch(alone.instance)
     try:
-        listed = await once_answered(alone.instance)
+        listed = await once_answered(alone.instance, capsys)
         async with aiohttp.ClientSession() as session:
             refused = await alone.post(session, alone.log.request(3, 5))
-            accepted = await asyncio.to_thread(
-                call_control, alone.instance.data / "control.sock", "cosigning-accept", {}
-            )
+            capsys.readouterr()
+            accepted = await asyncio.to_thread(sekisho, "accept", alone.instance)
+            printed = capsys.readouterr().out
             await again.ready()
             signed = await alone.post(session, alone.log.request(3, 5))
     finally:
@@ -119,7 +118,8 @@ async def test_a_witness_restored_without_its_marks_signs_when_its_operator_says
     assert (first[0], refused[0], signed[0]) == (200, 503, 200)
     assert json.loads(refused[1])["type"].endswith("cosigned-forgotten")
     assert listed["held_back"] is True
-    assert accepted.problem is None
+    assert accepted == ExitCode.DONE
+    assert cast.NAGAOKA in printed
     row = {
         "organisation": cast.NAGAOKA,
         "slot": 0,
@@ -129,14 +129,17 @@ async def test_a_witness_restored_without_its_marks_signs_when_its_operator_says
     assert listed["streams"] == [row]
 
 
-async def once_answered(instance: Instance) -> Mapping[str, object]:
-    """Return what waits for the operator, as `sekisho cosigning list` does, once it can."""
+async def once_answered(
+    instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> Mapping[str, object]:
+    """Return what waits for the operator, once somebody is there to say it."""
     async with asyncio.timeout(60):
-        while True:
-            with suppress(SekishoError):
-                reply = await asyncio.to_thread(
-                    call_control, instance.data / "control.sock", "cosigning-list", {}
-                )
-                if reply.problem is None and reply.result is not None:
-                    return reply.result
+        while await asyncio.to_thread(sekisho, "list", instance, "--json") != ExitCode.DONE:
+            capsys.readouterr()
             await asyncio.sleep(0.1)
+    listed: Mapping[str, object] = json.loads(capsys.readouterr().out)
+    return listed
+
+
+def sekisho(command: str, instance: Instance, *more: str) -> int:
+    return call(build_app(), ["cosigning", command, "--config", str(instance.config), *more])
