@@ -145,9 +145,11 @@ class ExportRecords:
             size=size,
             minimum=minimum,
         )
-        if told is not None and slot in told.ranges and found.first == minimum:
+        erased = told.ranges.get(slot) if told is not None and found.first == minimum else None
+        # A frozen slot may be signed no longer as far as it was when a month of it was erased.
+        if erased is not None and erased.size <= size:
             # The root that the erasure names, so that it can be held against this tree.
-            cosigned += await self._context.writer.checkpoints_at(slot, [told.ranges[slot].size])
+            cosigned += await self._context.writer.checkpoints_at(slot, [erased.size])
         return _Range(
             slot=slot, first=found.first, end=found.end, size=size, notes=[*cosigned, note]
         )

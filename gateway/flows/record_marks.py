@@ -6,7 +6,7 @@ a crash of the machine may lose it together with the last commits of a database 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fcntl import LOCK_EX, flock
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from certs.key_files import PRIVATE_FILE_MODE, make_private_directory
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, UnavailableError
 from gateway.flows.record_types import SlotFrozenError
 from gateway.records.note import Checkpoint
 from gateway.records.tree import HASH_BYTES
@@ -34,17 +34,31 @@ class Mark:
     root: bytes = field(repr=False)
 
 
+class MarkMovedError(UnavailableError):
+    """Something else was signed meanwhile, and has to be compared with first."""
+
+
 class ReleasedMarks:
-    """One small file a slot, under an exclusive lock for as long as it is looked at."""
+    """One small file a slot, under an exclusive lock for as long as it is looked at.
+
+    Whatever was signed here is one line of trees, each the beginning of the next: nothing is
+    marked that was not compared with the mark before it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = make_private_directory(folder)
 
-    def put(self, checkpoint: Checkpoint) -> None:
+    def put(
+        self, checkpoint: Checkpoint, *, against: Mark | None, line: Sequence[Checkpoint] = ()
+    ) -> None:
         """Remember a root before anybody is told of it; a smaller one than before changes nothing.
+
+        `against` is the mark that the root was compared with: it is the beginning of that tree,
+        or that tree is its beginning. The same is known of every tree in `line`.
 
         Raises:
             SlotFrozenError: another root of this size was signed before; this one never may be.
+            MarkMovedError: the mark is another one by now.
             ConfigurationError: the mark there cannot be read.
             OSError: it cannot be written.
         """
@@ -53,7 +67,10 @@ class ReleasedMarks:
             if before is not None and before.size == checkpoint.size:
                 if before.root != checkpoint.root:
                     raise SlotFrozenError(f"{checkpoint.origin}: another root was signed")
-            elif before is None or before.size < checkpoint.size:
+                return
+            if not _is_compared(before, checkpoint, against=against, line=line):
+                raise MarkMovedError(f"{checkpoint.origin}: signed meanwhile")
+            if before is None or before.size < checkpoint.size:
                 os.pwrite(handle, _written(Mark(checkpoint.size, checkpoint.root)), 0)
 
     def highest(self, origin: str) -> Mark | None:
@@ -74,6 +91,21 @@ class ReleasedMarks:
             yield handle
         finally:
             os.close(handle)
+
+
+def _is_compared(
+    before: Mark | None,
+    checkpoint: Checkpoint,
+    *,
+    against: Mark | None,
+    line: Sequence[Checkpoint],
+) -> bool:
+    if before is None or before == against:
+        return True
+    # The beginning of an earlier mark is the beginning of all that came after it.
+    if against is not None and checkpoint.size <= against.size <= before.size:
+        return True
+    return any((one.size, one.root) == (before.size, before.root) for one in line)
 
 
 def _written(mark: Mark) -> bytes:

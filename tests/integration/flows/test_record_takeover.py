@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import asyncpg
 import pytest
 
 from codes.canonical import b64, unb64
 from gateway.errors import ConfigurationError
 from gateway.flows.record import NoFreeSlotError, RecordWriter, SearchColumns, SlotStoppedError
-from gateway.flows.record_marks import ReleasedMarks
+from gateway.flows.record_marks import Mark, MarkMovedError, ReleasedMarks
 from gateway.flows.record_read import OpenedEntry, RecordReader, Search
 from gateway.flows.record_types import Recorded, SlotFrozenError
 from gateway.records.note import Checkpoint, log_origin, parse_note
 from gateway.records.tiles import RightEdge
-from gateway.records.tree import EMPTY_ROOT, leaf_hash, range_nodes
+from gateway.records.tree import EMPTY_ROOT, leaf_hash
 from tests.conftest import Dsns
+from tests.integration.hand_in_tables import as_superuser, set_back
 from tests.integration.record_log import (
     NETWORK,
     ORGANISATION,
@@ -29,27 +29,6 @@ _END_WRITERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE application_name = 'sekisho-writer' AND datname = current_database()"
 )
-
-
-async def _as_superuser(dsns: Dsns, sql: str, *arguments: object) -> None:
-    connection = await asyncpg.connect(dsns.superuser)
-    try:
-        await connection.execute(sql, *arguments)
-    finally:
-        await connection.close()
-
-
-async def _set_back(log: RecordLog, dsns: Dsns, *, to: int, slot: int = 0) -> None:
-    """Leave the database as it was when the slot held `to` entries: an older backup's state."""
-    leaves = await log.leaves(slot)
-    tree = RightEdge().extend([leaf_hash(leaf) for leaf in leaves[:to]])
-    frontier = b"".join(tree.node(*node) for node in range_nodes(0, to))
-    await _as_superuser(dsns, "DELETE FROM log_entries WHERE slot = $1 AND index >= $2", slot, to)
-    await _as_superuser(
-        dsns,
-        "UPDATE log_slots SET size = $2, root = $3, frontier = $4 WHERE slot = $1",
-        *(slot, to, tree.root, frontier),
-    )
 
 
 async def _append(writer: RecordWriter, count: int, *, to: str | None = None) -> list[Recorded]:
@@ -84,13 +63,14 @@ async def test_a_database_behind_what_was_released_freezes_its_slot_and_tells_of
 ) -> None:
     async with record_log.writer() as writer:
         released = await _append(writer, 5)
-    await _set_back(record_log, dsns, to=3)
+    await set_back(record_log, dsns, to=3)
 
     async with record_log.writer() as writer:
         assert writer.slot == 1
         (entry,) = await _append(writer, 1)
         (loss,) = await _losses(record_log)
-        kept = await writer.statements([released[0]])
+        found = await writer.find([released[0].entry_id])
+        kept = await writer.statements(list(found.values()))
         with pytest.raises(NoFreeSlotError):
             async with record_log.writer():
                 pass
@@ -120,8 +100,8 @@ async def test_a_writer_that_saw_it_happen_names_who_has_what_is_gone(
         await _append(writer, 2, to="ehime")
         await _append(writer, 2, to="gunma")
         await _append(writer, 1)
-        await _set_back(record_log, dsns, to=2)
-        await _as_superuser(dsns, _END_WRITERS)
+        await set_back(record_log, dsns, to=2)
+        await as_superuser(dsns, _END_WRITERS)
         async with asyncio.timeout(10):
             await writer.wait_lost()
             await writer.wait_taken()
@@ -141,12 +121,12 @@ async def test_a_slot_that_says_something_else_than_was_signed_is_never_signed_a
     other = leaves[2].replace(b'"time":"2', b'"time":"3')
     hashes = [leaf_hash(leaf) for leaf in (*leaves[:2], other)]
     tree = RightEdge().extend(hashes)
-    await _as_superuser(
+    await as_superuser(
         dsns,
         "UPDATE log_entries SET leaf = $1, leaf_hash = $2 WHERE slot = 0 AND index = 2",
         *(other, hashes[2]),
     )
-    await _as_superuser(dsns, "UPDATE log_slots SET root = $1 WHERE slot = 0", tree.root)
+    await as_superuser(dsns, "UPDATE log_slots SET root = $1 WHERE slot = 0", tree.root)
 
     async with record_log.writer() as writer:
         found = await writer.find([first.entry_id])
@@ -172,7 +152,7 @@ async def test_a_slot_that_says_something_else_than_was_signed_is_never_signed_a
 async def test_a_slot_whose_entries_do_not_lead_to_its_root_is_frozen(
     record_log: RecordLog, dsns: Dsns, damage: str
 ) -> None:
-    await _as_superuser(dsns, damage)
+    await as_superuser(dsns, damage)
 
     async with record_log.writer() as writer:
         assert writer.slot == 1
@@ -185,7 +165,7 @@ async def test_a_loss_is_told_once_whoever_comes(record_log: RecordLog, dsns: Ds
     await record_log.open(4)
     async with record_log.writer() as writer:
         await _append(writer, 1)
-    await _set_back(record_log, dsns, to=1)
+    await set_back(record_log, dsns, to=1)
 
     async with record_log.writer() as first, record_log.writer() as second:
         assert {first.slot, second.slot} == {1, 2}
@@ -273,24 +253,34 @@ def _checkpoint(size: int, root: bytes = b"r" * 32) -> Checkpoint:
     return Checkpoint(log_origin(NETWORK, ORGANISATION, 0), size, root)
 
 
-def test_a_mark_only_grows_and_never_takes_another_root(record_log: RecordLog) -> None:
+def test_a_mark_only_grows_along_one_line_and_never_takes_another_root(
+    record_log: RecordLog,
+) -> None:
     marks, origin = record_log.marks, _checkpoint(0).origin
+    five, eight = Mark(5, b"r" * 32), Mark(8, b"r" * 32)
     assert marks.highest(origin) is None
 
-    for size in (5, 3, 5):
-        marks.put(_checkpoint(size))
-    highest = marks.highest(origin)
+    marks.put(_checkpoint(5), against=None)
+    for size in (3, 5):
+        marks.put(_checkpoint(size), against=five)
     with pytest.raises(SlotFrozenError, match="another root"):
-        marks.put(_checkpoint(5, b"s" * 32))
+        marks.put(_checkpoint(5, b"s" * 32), against=five)
+    for compared_with in (None, Mark(4, b"r" * 32), Mark(5, b"s" * 32)):
+        with pytest.raises(MarkMovedError):
+            marks.put(_checkpoint(8), against=compared_with)
+    at_five = marks.highest(origin)
+    marks.put(_checkpoint(8), against=five)
+    marks.put(_checkpoint(4), against=five)  # the beginning of five is the beginning of eight
+    with pytest.raises(MarkMovedError):
+        marks.put(_checkpoint(6), against=five)
+    marks.put(_checkpoint(6), against=five, line=[_checkpoint(8)])
 
-    assert highest is not None
-    assert (highest.size, highest.root) == (5, b"r" * 32)
-    assert marks.highest(origin) == highest
+    assert (at_five, marks.highest(origin)) == (five, eight)
 
 
 def test_a_damaged_mark_stops_whoever_reads_it(record_log: RecordLog) -> None:
     marks: ReleasedMarks = record_log.marks
-    marks.put(_checkpoint(5))
+    marks.put(_checkpoint(5), against=None)
     path = marks._folder / "test.nagaoka.log.0"
     raw = path.read_bytes()
 
