@@ -56,6 +56,10 @@ class KeyStoreError(CertsError):
     """The key store, its master key or one of its keys cannot be used."""
 
 
+class SlotSealError(CertsError):
+    """A row of the record log does not bear the seal that only its writers can make."""
+
+
 class TokenError(CertsError):
     """A client assertion or access token is refused."""
 

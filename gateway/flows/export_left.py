@@ -18,7 +18,7 @@ from gateway.records.note import (
     verify_cosignature,
     witness_name,
 )
-from gateway.records.tree import leaf_hash
+from gateway.records.tree import EMPTY_ROOT, leaf_hash
 from gateway.storage.cosigned import Cosignature, cosignatures_at, cosigned_sizes
 from gateway.storage.records import export_slot
 from gateway.storage.tiles import read_slots, root_at
@@ -30,8 +30,10 @@ class Leftovers:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def size(self, slot: int, *, most: int | None = None) -> int:
-        """Return the largest size, up to `most`, that is shown to have been signed as it is; or 0.
+    async def tree(self, slot: int, *, most: int | None = None) -> Checkpoint:
+        """Return the largest tree, of `most` entries at most, that is shown to have been signed.
+
+        It is the empty one if none is.
 
         Whatever is shown of a tree is shown of every beginning of it, so half of the sizes are
         left aside at a time.
@@ -40,14 +42,16 @@ class Leftovers:
             held = (await read_slots(connection, [slot]))[slot].size
             largest = held if most is None else min(held, most)
             sizes = [size for size in await cosigned_sizes(connection, slot) if size <= largest]
+        found = Checkpoint(self._origin(slot), 0, EMPTY_ROOT)
         low, high = 0, len(sizes)
         while low < high:
             middle = (low + high) // 2
-            if await self._is_shown(slot, sizes[middle]):
-                low = middle + 1
+            shown = await self._shown(slot, sizes[middle])
+            if shown is not None:
+                found, low = shown, middle + 1
             else:
                 high = middle
-        return sizes[low - 1] if low else 0
+        return found
 
     async def first_bad(self, slot: int, first: int, end: int) -> int | None:
         """Return the first index in a range whose row is missing or is not what its hash says."""
@@ -59,16 +63,20 @@ class Leftovers:
                 expected += 1
         return expected if expected < end else None
 
-    async def _is_shown(self, slot: int, size: int) -> bool:
+    def _origin(self, slot: int) -> str:
         trust = self._context.trust
+        return log_origin(trust.network, trust.organisation, slot)
+
+    async def _shown(self, slot: int, size: int) -> Checkpoint | None:
+        """Return the tree of this size if a witness's signature verifies over it."""
         async with self._context.database.read() as connection:
             lines = await cosignatures_at(connection, slot, size)
             try:
                 root = await root_at(connection, slot, size)
             except RecordsError:
-                return False
-        checkpoint = Checkpoint(log_origin(trust.network, trust.organisation, slot), size, root)
-        return self._is_signed(checkpoint, lines)
+                return None
+        checkpoint = Checkpoint(self._origin(slot), size, root)
+        return checkpoint if self._is_signed(checkpoint, lines) else None
 
     def _is_signed(self, checkpoint: Checkpoint, lines: Sequence[Cosignature]) -> bool:
         """Tell whether any witness signed this, by its key of that time."""

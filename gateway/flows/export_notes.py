@@ -13,6 +13,7 @@ from typing import Final
 from gateway.flows.context import Context
 from gateway.flows.cosigned_notes import cosigned_note
 from gateway.flows.cosigning import Cosigning
+from gateway.records.note import Checkpoint
 from gateway.storage.cosigned import (
     Cosignature,
     Cosigned,
@@ -75,7 +76,7 @@ class ExportNotes:
         covered: int,
         size: int,
         minimum: int = 0,
-        shown: int = 0,
+        shown: Checkpoint | None = None,
         held: Sequence[int] = (),
     ) -> list[str]:
         """Return a slot's cosigned notes around a period, each of another tree or time.

@@ -26,7 +26,7 @@ from gateway.records.bundle import (
 from gateway.records.erased import ERASURES
 from gateway.records.grounds import write_grounds
 from gateway.records.lost import LOSSES
-from gateway.records.note import parse_note
+from gateway.records.note import Checkpoint, parse_note
 from gateway.records.policy import policy_text
 from gateway.records.tiles import node_source, tiles_for
 from gateway.storage.record_ranges import Range, peer_notes, range_of
@@ -170,19 +170,19 @@ class ExportRecords:
 
     async def _left_range(self, slot: int, period: Period, told: _Told) -> _Range:
         """Return the range of a slot whose rows are not what was signed, as far as they are."""
-        size = await self._leftovers.size(slot)
+        tree = await self._leftovers.tree(slot)
         while True:
             async with self._context.database.read() as connection:
                 found = await range_of(
-                    connection, slot, size, begins=period.begins, ends=period.ends
+                    connection, slot, tree.size, begins=period.begins, ends=period.ends
                 )
             bad = await self._leftovers.first_bad(slot, found.first, found.end)
             if bad is None:
                 break
-            size = await self._leftovers.size(slot, most=bad)
-        notes = await self._notes_of(slot, period, told, found, size=size, shown=size)
-        notes += await self._context.writer.checkpoints_at(slot, [size], shown=size)
-        return _Range(slot=slot, first=found.first, end=found.end, size=size, notes=notes)
+            tree = await self._leftovers.tree(slot, most=bad)
+        notes = await self._notes_of(slot, period, told, found, size=tree.size, shown=tree)
+        notes += await self._context.writer.checkpoints_at(slot, [tree.size], shown=tree)
+        return _Range(slot=slot, first=found.first, end=found.end, size=tree.size, notes=notes)
 
     async def _notes_of(
         self,
@@ -192,7 +192,7 @@ class ExportRecords:
         found: Range,
         *,
         size: int,
-        shown: int = 0,
+        shown: Checkpoint | None = None,
     ) -> list[str]:
         minimum = told.minimums.get(slot, 0)
         notes = await self._notes.of_slot(

@@ -9,10 +9,10 @@ the database.
 import asyncio
 import contextlib
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from gateway.clock import Clock
 from gateway.errors import DrainingError, SekishoError
@@ -28,7 +28,6 @@ from gateway.flows.record_proofs import (
 )
 from gateway.flows.record_queue import Call, FairQueue
 from gateway.flows.record_run import SlotRun
-from gateway.flows.record_seal import MonthKeys
 from gateway.flows.record_takeover import Elsewhere, Takeover, WitnessesSilentError
 from gateway.flows.record_types import (
     Draft,
@@ -38,13 +37,15 @@ from gateway.flows.record_types import (
     Outcome,
     Recorded,
     SearchColumns,
+    SlotDoubtedError,
     SlotStoppedError,
     StaleDecisionError,
     new_id,
 )
+from gateway.flows.slot_seals import LogKeys, SlotSeals
 from gateway.logs import get_logger
 from gateway.metrics import RECORD_QUEUE
-from gateway.records.note import LogSigner
+from gateway.records.note import Checkpoint, LogSigner
 from gateway.records.statements import StatementGroup
 from gateway.storage.database import Database
 
@@ -63,9 +64,13 @@ __all__ = [
     "record_writer",
 ]
 
+T = TypeVar("T")
+
 RECENT_MAX: Final = 1024
 """How many of the last entries are at hand for messages that follow them at once."""
 AGAIN_S: Final = 0.2
+LOSSES: Final = "losses"
+"""The source of entries that tell of frozen slots."""
 
 log = get_logger()
 
@@ -76,7 +81,7 @@ async def record_writer(
     database: Database,
     organisation: str,
     signer: LogSigner,
-    keys: MonthKeys,
+    keys: LogKeys,
     clock: Clock,
     marks: ReleasedMarks,
     queue: FairQueue | None = None,
@@ -89,14 +94,17 @@ async def record_writer(
     can tell whether a slot is whole, the writer is there without one.
 
     Raises:
-        ConfigurationError: that was promised and the database waits for none.
+        ConfigurationError: that was promised and the database waits for none; or the key store
+            lacks the key of the seals.
         NoFreeSlotError: others hold every slot, or all are frozen.
         UnavailableError: there is no database.
     """
+    seals = SlotSeals.open(keys)
     takeover = Takeover(
         database=database,
         organisation=organisation,
         keys=keys,
+        seals=seals,
         clock=clock,
         marks=marks,
         elsewhere=elsewhere,
@@ -110,6 +118,7 @@ async def record_writer(
                 clock=clock,
                 thread=thread,
                 marks=marks,
+                seals=seals,
                 is_replicated=is_replicated,
             ),
             queue=FairQueue() if queue is None else queue,
@@ -210,22 +219,31 @@ class RecordWriter:
 
         What one batch recorded needs no read; the rest is proved under its slot's latest root.
         """
-        return await prove(self._database, self._notary, recorded)
+        return await self._or_doubt(lambda: prove(self._database, self._notary, recorded))
 
     def sign_with(self, signer_at: SignerAt) -> None:
         """Sign with the key that is in force at the moment of signing."""
         self._notary.sign_with(signer_at)
 
     async def checkpoint(self, slot: int) -> str:
-        """Return a note of a slot's committed root; raises NotFoundError, SlotFrozenError."""
-        return await checkpoint_of(self._database, self._notary, slot)
+        """Return a note of as much of a slot as may be signed: all, if nothing is wrong with it.
 
-    async def checkpoints_at(self, slot: int, sizes: Sequence[int], *, shown: int = 0) -> list[str]:
+        Raises:
+            NotFoundError: there is no such slot.
+            SlotFrozenError: nothing of it may be signed.
+        """
+        return await self._or_doubt(lambda: checkpoint_of(self._database, self._notary, slot))
+
+    async def checkpoints_at(
+        self, slot: int, sizes: Sequence[int], *, shown: Checkpoint | None = None
+    ) -> list[str]:
         """Return notes of a slot as it was at these committed sizes, newly signed.
 
-        Up to the size `shown` a witness shows that it was signed before.
+        Of the tree `shown` a witness shows that it was signed before.
         """
-        return await checkpoints_at(self._database, self._notary, slot, sizes, shown=shown)
+        return await self._or_doubt(
+            lambda: checkpoints_at(self._database, self._notary, slot, sizes, shown=shown)
+        )
 
     async def find(self, entry_ids: Sequence[str]) -> dict[str, Recorded]:
         """Return entries recorded earlier, in any slot; unknown ids are left out."""
@@ -240,8 +258,13 @@ class RecordWriter:
         return found | (await self.find(missing) if missing else {})
 
     async def doubt(self, slot: int) -> None:
-        """Freeze a slot, ours or another worker's, if it can be shown to have lost records."""
+        """Freeze a slot, anybody's, if what it holds is not what was signed; record that it is."""
         await self._takeover.freeze_if_lost(slot, self._copies)
+        drafts = await self._takeover.untold()
+        if drafts and not self.is_stopped:
+            # If not here, whoever takes a slot next tells of it.
+            with contextlib.suppress(SekishoError):
+                await self.append(drafts, source=LOSSES)
 
     def drain(self) -> None:
         """Take nothing new; `run` returns when everything that waits is recorded."""
@@ -276,6 +299,14 @@ class RecordWriter:
             except SekishoError as error:
                 log.warning("slot_not_taken", problem=error.problem)
                 await self._pause()
+
+    async def _or_doubt(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what was asked for; a slot in doubt is looked at, and asked for once more."""
+        try:
+            return await ask()
+        except SlotDoubtedError as error:
+            await self.doubt(error.slot)
+        return await ask()
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -7,7 +7,7 @@ What we cosign for others is kept in the same files, in a folder of its own (`co
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fcntl import LOCK_EX, flock
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from certs.key_files import PRIVATE_FILE_MODE, make_private_directory
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, UnavailableError
 from gateway.flows.record_types import SlotFrozenError
 from gateway.records.note import Checkpoint
 from gateway.records.tree import HASH_BYTES
@@ -74,14 +74,28 @@ class MarkFolder:
         os.pwrite(handle, _written(mark), 0)
 
 
-class ReleasedMarks(MarkFolder):
-    """The highest root that we signed from each slot of our own."""
+class MarkMovedError(UnavailableError):
+    """Something else was signed meanwhile, and has to be compared with first."""
 
-    def put(self, checkpoint: Checkpoint) -> None:
+
+class ReleasedMarks(MarkFolder):
+    """The highest root that we signed from each slot of our own.
+
+    Whatever was signed here is one line of trees, each the beginning of the next: nothing is
+    marked that was not compared with the mark before it.
+    """
+
+    def put(
+        self, checkpoint: Checkpoint, *, against: Mark | None, line: Sequence[Checkpoint] = ()
+    ) -> None:
         """Remember a root before anybody is told of it; a smaller one than before changes nothing.
+
+        `against` is the mark that the root was compared with: it is the beginning of that tree,
+        or that tree is its beginning. The same is known of every tree in `line`.
 
         Raises:
             SlotFrozenError: another root of this size was signed before; this one never may be.
+            MarkMovedError: the mark is another one by now.
             ConfigurationError: the mark there cannot be read.
             OSError: it cannot be written.
         """
@@ -90,8 +104,26 @@ class ReleasedMarks(MarkFolder):
             if before is not None and before.size == checkpoint.size:
                 if before.root != checkpoint.root:
                     raise SlotFrozenError(f"{checkpoint.origin}: another root was signed")
-            elif before is None or before.size < checkpoint.size:
+                return
+            if not _is_compared(before, checkpoint, against=against, line=line):
+                raise MarkMovedError(f"{checkpoint.origin}: signed meanwhile")
+            if before is None or before.size < checkpoint.size:
                 self._write(handle, Mark(checkpoint.size, checkpoint.root))
+
+
+def _is_compared(
+    before: Mark | None,
+    checkpoint: Checkpoint,
+    *,
+    against: Mark | None,
+    line: Sequence[Checkpoint],
+) -> bool:
+    if before is None or before == against:
+        return True
+    # The beginning of an earlier mark is the beginning of all that came after it.
+    if against is not None and checkpoint.size <= against.size <= before.size:
+        return True
+    return any((one.size, one.root) == (before.size, before.root) for one in line)
 
 
 def _written(mark: Mark) -> bytes:

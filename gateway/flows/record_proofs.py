@@ -1,7 +1,8 @@
 """Statements of entries recorded before: any slot's, under that slot's committed root.
 
 A note can be made again at any time, by any worker: what is signed here was read back from the
-database, so it is committed; where commits are replicated, a barrier makes sure of it first.
+database, so it is committed; where commits are replicated, a barrier makes sure of it first. And
+no root is signed on the database's word alone (`record_stand.py`).
 """
 
 import asyncio
@@ -14,32 +15,45 @@ from typing import Final
 from codes.canonical import instant
 from gateway.clock import Clock
 from gateway.errors import NotFoundError
-from gateway.flows.record_marks import ReleasedMarks
+from gateway.flows.record_marks import Mark, ReleasedMarks
+from gateway.flows.record_stand import Stand, beginnings, compared, stand_of
 from gateway.flows.record_types import Recorded, SlotFrozenError
+from gateway.flows.slot_seals import SlotSeals
+from gateway.logs import get_logger
 from gateway.metrics import RECORD_SIGN_SECONDS
 from gateway.records.errors import RecordsError
 from gateway.records.note import Checkpoint, LogSigner, is_signed_by, sign_checkpoint
 from gateway.records.statements import StatementGroup
 from gateway.records.tiles import Tile, node_source, tiles_for
-from gateway.records.tree import NodeSource, multiproof_nodes, range_nodes, root
+from gateway.records.tree import NodeSource, leaf_hash, multiproof_nodes, root_from_multiproof
 from gateway.storage.database import Connection, Database
 from gateway.storage.erasures import minimums
 from gateway.storage.records import find_entries
-from gateway.storage.slots import SlotState
 from gateway.storage.tiles import read_slots, read_tiles
 
 SignerAt = Callable[[datetime], LogSigner]
 """The key that a checkpoint is signed with at an instant."""
 
+Line = Callable[[], Sequence[Checkpoint]]
+"""Trees of which each is the beginning of the next, as the writer that made them knows."""
+
 NOTES_MAX: Final = 256
 NODE_NOT_HELD: Final = "node-not-held"
+
+log = get_logger()
+
+
+def nobody_else() -> Sequence[Checkpoint]:
+    """Say that nothing else is known of a slot than what was compared."""
+    return ()
 
 
 class Notary:
     """Signs committed checkpoints, in a thread, one after another; remembers the latest.
 
-    What it signs is marked outside the database first: nobody holds what no mark tells of.
-    `is_replicated` says that only what stands on a standby is committed.
+    What it signs is marked outside the database first: nobody holds what no mark tells of. Whoever
+    has it signed says which mark they compared with. `is_replicated` says that only what stands on
+    a standby is committed.
     """
 
     def __init__(
@@ -49,18 +63,24 @@ class Notary:
         clock: Clock,
         thread: Executor,
         marks: ReleasedMarks,
+        seals: SlotSeals,
         is_replicated: bool = False,
     ) -> None:
         self._signer_at: SignerAt = lambda _moment: signer
         self._marks = marks
+        self.seals: Final = seals
         self.is_replicated: Final = is_replicated
         self._clock = clock
         self.thread: Final = thread
         self._notes: OrderedDict[Checkpoint, str] = OrderedDict()
 
-    def sign(self, checkpoint: Checkpoint) -> str:
-        """Return a note of a committed root; called in the thread."""
-        self._marks.put(checkpoint)
+    def mark(self, slot: int) -> Mark | None:
+        """Return the highest mark of a slot; read it before the slot is read."""
+        return self._marks.highest(self.seals.origin(slot))
+
+    def sign(self, checkpoint: Checkpoint, mark: Mark | None, line: Line = nobody_else) -> str:
+        """Return a note of a committed root that was compared with a mark; called in the thread."""
+        self._marks.put(checkpoint, against=mark, line=line())
         with RECORD_SIGN_SECONDS.time():
             # Key and time belong together: whoever verifies takes the key of the time it says.
             now = self._clock.now().replace(microsecond=0)
@@ -74,16 +94,30 @@ class Notary:
         """Tell whether a note of ours is signed by the key in force; else it is made again."""
         return is_signed_by(note, self._signer_at(self._clock.now()).public)
 
-    def sign_all(self, checkpoints: Sequence[Checkpoint]) -> list[str]:
-        """Return notes of committed roots; called in the thread."""
-        return [self.sign(checkpoint) for checkpoint in checkpoints]
+    def sign_all(self, checkpoints: Sequence[Checkpoint], mark: Mark | None) -> list[str]:
+        """Return notes of committed roots that were all compared with a mark."""
+        return [self.sign(checkpoint, mark) for checkpoint in checkpoints]
 
-    async def note(self, checkpoint: Checkpoint) -> str:
+    def sign_grown(
+        self, before: Checkpoint, checkpoints: Sequence[Checkpoint], line: Line
+    ) -> list[str]:
+        """Return notes of what one writer made of `before`, in order; called in the thread.
+
+        Others may sign the same meanwhile: `line` says what that writer knows its trees to be.
+        """
+        notes = []
+        for checkpoint in checkpoints:
+            mark = Mark(before.size, before.root)
+            notes.append(self.sign(checkpoint, mark, lambda: (*checkpoints, *line())))
+            before = checkpoint
+        return notes
+
+    async def note(self, checkpoint: Checkpoint, mark: Mark | None) -> str:
         """Return a note of a committed root, an earlier one if there is one."""
         note = self._notes.get(checkpoint)
         if note is None or not self.is_current(note):
             loop = asyncio.get_running_loop()
-            note = await loop.run_in_executor(self.thread, self.sign, checkpoint)
+            note = await loop.run_in_executor(self.thread, self.sign, checkpoint, mark)
             self.remember(checkpoint, note)
         return note
 
@@ -116,40 +150,56 @@ async def find_recorded(database: Database, entry_ids: Sequence[str]) -> dict[st
 
 
 async def checkpoint_of(database: Database, notary: Notary, slot: int) -> str:
-    """Return a note of a slot's committed root, or raise NotFoundError, SlotFrozenError."""
-    async with database.snapshot(is_certain=notary.is_replicated) as connection:
-        state = (await read_slots(connection, [slot])).get(slot)
-    if state is None:
-        raise NotFoundError("no such slot")
-    return await notary.note(_signable(state))
+    """Return a note of a slot's newest root that may be signed.
+
+    Raises:
+        NotFoundError: there is no such slot.
+        SlotFrozenError: nothing may be signed of it; SlotDoubtedError: nobody has looked yet.
+    """
+
+    async def attempt() -> str:
+        mark = notary.mark(slot)
+        async with database.snapshot(is_certain=notary.is_replicated) as connection:
+            stand = await _stand(connection, notary, slot, mark)
+        return await notary.note(stand.checkpoint, mark)
+
+    return await compared(attempt)
 
 
 async def checkpoints_at(
-    database: Database, notary: Notary, slot: int, sizes: Sequence[int], *, shown: int = 0
+    database: Database,
+    notary: Notary,
+    slot: int,
+    sizes: Sequence[int],
+    *,
+    shown: Checkpoint | None = None,
 ) -> list[str]:
     """Return notes of a slot as it was at these committed sizes, newly signed, in their order.
 
-    Up to the size `shown` a witness's cosignature shows that the rows are what was signed before:
-    so much may be signed again whatever became of the slot.
+    Of the tree `shown` a witness's cosignature shows that it was signed before: it and its
+    beginnings may be signed again, whatever became of the slot since.
 
     Raises:
         NotFoundError: there is no such slot, or it never was that large.
-        SlotFrozenError: nothing more may be signed of it.
+        SlotFrozenError: not that much of it may be signed; SlotDoubtedError: nobody has looked yet.
         RecordsError: node-not-held if tiles were erased that the root needs.
     """
-    async with database.snapshot(is_certain=notary.is_replicated) as connection:
-        state = (await read_slots(connection, [slot])).get(slot)
-        if state is None or max(sizes, default=0) > state.size:
-            raise NotFoundError("no such slot, or not of that size")
-        largest = max(sizes, default=0)
-        if largest > shown:
-            _signable(state)
-        nodes = {node for size in sizes for node in range_nodes(0, size)}
-        tiles = await read_tiles(connection, slot, tiles_for(largest, nodes))
-    node = _node_source(tiles)
-    checkpoints = [Checkpoint(state.origin, size, root(size, node)) for size in sizes]
-    # Not in the notary's thread: whoever waits for a new entry's checkpoint goes first.
-    return await asyncio.to_thread(notary.sign_all, checkpoints)
+
+    async def attempt() -> list[str]:
+        mark, largest, tree = notary.mark(slot), max(sizes, default=0), shown
+        async with database.snapshot(is_certain=notary.is_replicated) as connection:
+            state = (await read_slots(connection, [slot])).get(slot)
+            if state is None or largest > state.size:
+                raise NotFoundError("no such slot, or not of that size")
+            if tree is None or largest > tree.size:
+                stand = await stand_of(connection, state, mark=mark, seals=notary.seals)
+                _require_signable(slot, largest, stand)
+                tree = stand.checkpoint
+            checkpoints = await beginnings(connection, slot, list(sizes), tree)
+        # Not in the notary's thread: whoever waits for a new entry's checkpoint goes first.
+        return await asyncio.to_thread(notary.sign_all, checkpoints, mark)
+
+    return await compared(attempt)
 
 
 async def prove(
@@ -162,7 +212,8 @@ async def prove(
 
     Raises:
         NotFoundError: a slot is not in this database.
-        SlotFrozenError: what is stored of a slot is not what was signed from it.
+        SlotFrozenError: what is stored of a slot is not known to be what was signed from it;
+            SlotDoubtedError: nobody has looked yet.
         RecordsError: node-not-held if tiles are missing that committed entries have.
     """
     by_slot: dict[int, list[Recorded]] = {}
@@ -171,14 +222,20 @@ async def prove(
     groups = {slot: _from_memory(notary, entries) for slot, entries in by_slot.items()}
     missing = {slot: by_slot[slot] for slot, group in groups.items() if group is None}
     if missing:
-        groups |= await _from_tiles(database, notary, missing)
+        groups |= await compared(lambda: _from_tiles(database, notary, missing))
     return [(slot, group) for slot, group in sorted(groups.items()) if group is not None]
 
 
-def _signable(state: SlotState) -> Checkpoint:
-    if not state.is_signable:
-        raise SlotFrozenError(f"slot {state.slot}: something else was signed before")
-    return Checkpoint(state.origin, state.size, state.root)
+async def _stand(connection: Connection, notary: Notary, slot: int, mark: Mark | None) -> Stand:
+    state = (await read_slots(connection, [slot])).get(slot)
+    if state is None:
+        raise NotFoundError("no such slot")
+    return await stand_of(connection, state, mark=mark, seals=notary.seals)
+
+
+def _require_signable(slot: int, size: int, stand: Stand) -> None:
+    if size > stand.checkpoint.size:
+        raise SlotFrozenError(f"slot {slot}: not proven to be ours from {stand.checkpoint.size} on")
 
 
 def _from_memory(notary: Notary, entries: Sequence[Recorded]) -> StatementGroup | None:
@@ -209,37 +266,45 @@ def _from_memory(notary: Notary, entries: Sequence[Recorded]) -> StatementGroup 
 async def _from_tiles(
     database: Database, notary: Notary, by_slot: Mapping[int, Sequence[Recorded]]
 ) -> dict[int, StatementGroup | None]:
+    marks = {slot: notary.mark(slot) for slot in by_slot}
     async with database.snapshot(is_certain=notary.is_replicated) as connection:
-        states = await read_slots(connection, list(by_slot))
-        if len(states) != len(by_slot):
-            raise NotFoundError("no such slot")
         erased_below = await minimums(connection)
         for slot, entries in by_slot.items():
             if any(entry.index < erased_below.get(slot, 0) for entry in entries):
                 raise NotFoundError("record: its month is erased")
-        tiles = {
-            slot: await _tiles_of(connection, states[slot], entries)
-            for slot, entries in by_slot.items()
-        }
+        stands, tiles = {}, {}
+        for slot, entries in by_slot.items():
+            stand = stands[slot] = await _stand(connection, notary, slot, marks[slot])
+            _require_signable(slot, max(entry.index for entry in entries) + 1, stand)
+            tiles[slot] = await _tiles_of(connection, slot, stand.checkpoint.size, entries)
     groups: dict[int, StatementGroup | None] = {}
     for slot, entries in by_slot.items():
-        state = states[slot]
-        note = await notary.note(_signable(state))
-        groups[slot] = StatementGroup.build(
-            checkpoint=note,
-            size=state.size,
+        checkpoint = stands[slot].checkpoint
+        group = StatementGroup.build(
+            checkpoint=await notary.note(checkpoint, marks[slot]),
+            size=checkpoint.size,
             entries={entry.index: entry.entry for entry in entries},
             node=_node_source(tiles[slot]),
         )
+        _require_included(slot, group, checkpoint)
+        groups[slot] = group
     return groups
 
 
+def _require_included(slot: int, group: StatementGroup, checkpoint: Checkpoint) -> None:
+    """Refuse to send what its receiver would refuse: an entry, or a tile, that was altered."""
+    leaves = [leaf_hash(entry) for entry in group.entries]
+    root = root_from_multiproof(checkpoint.size, group.indexes, leaves, group.hashes)
+    if root != checkpoint.root:
+        log.error("record_altered", slot=slot)
+        raise SlotFrozenError(f"slot {slot}: an entry is not the one that was recorded")
+
+
 async def _tiles_of(
-    connection: Connection, state: SlotState, entries: Sequence[Recorded]
+    connection: Connection, slot: int, size: int, entries: Sequence[Recorded]
 ) -> Mapping[tuple[int, int], Tile]:
-    indexes = sorted({entry.index for entry in entries})
-    nodes = multiproof_nodes(state.size, indexes)
-    return await read_tiles(connection, state.slot, tiles_for(state.size, nodes))
+    nodes = multiproof_nodes(size, sorted({entry.index for entry in entries}))
+    return await read_tiles(connection, slot, tiles_for(size, nodes))
 
 
 def _node_source(tiles: Mapping[tuple[int, int], Tile]) -> NodeSource:

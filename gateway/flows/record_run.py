@@ -31,6 +31,8 @@ from gateway.storage.append import BatchAgainError
 LINGER_S: Final = 0.002
 """How long the writer waits to see whether more comes, when more than `ALONE_MAX` are about."""
 ALONE_MAX: Final = 2
+LULL_S: Final = 0.25
+"""After how long without entries the row is sealed as signed; else the next batch does it."""
 COMPANY_S_MAX: Final = 0.03
 """How long a batch may grow, while every look finds more (ADR 0013)."""
 
@@ -81,7 +83,7 @@ class SlotRun:
         connection.add_termination_listener(lambda _: self._disconnected())
         try:
             while not (self._is_draining and not len(self._queue)):
-                await self._queue.wait()
+                await self._wait()
                 if is_busy or len(self._queue) > ALONE_MAX:
                     await self._gather()
                 if self.is_over:
@@ -99,6 +101,18 @@ class SlotRun:
             await self._signed()
             # Not `close`: that waits for a database that may be gone.
             connection.terminate()
+
+    async def _wait(self) -> None:
+        """Wait for more; in a lull, let the slot's row tell that all of it is signed."""
+        if not self._slot.is_sealed_as_signed:
+            try:
+                async with asyncio.timeout(LULL_S):
+                    await self._queue.wait()
+            except TimeoutError:
+                await self._signed()
+                if self._slot.signed.size == self._slot.size and not self._is_disconnected:
+                    await self._slot.seal_signed()
+        await self._queue.wait()
 
     def _disconnected(self) -> None:
         """Stop before the next batch: the connection, and the slot's lock with it, are gone.
@@ -134,7 +148,11 @@ class SlotRun:
             loop = asyncio.get_running_loop()
             checkpoints = [self._checkpoint(commit) for commit in commits]
             self._signing = loop.run_in_executor(
-                self._notary.thread, self._notary.sign_all, checkpoints
+                self._notary.thread,
+                self._notary.sign_grown,
+                self._slot.signed,
+                checkpoints,
+                self._slot.line,
             )
             self._signing.add_done_callback(partial(self._release, calls, commits))
         else:
@@ -165,7 +183,9 @@ class SlotRun:
             self._stop(error)
             return
         for commit, note in zip(commits, signing.result(), strict=True):
-            self._notary.remember(self._checkpoint(commit), note)
+            checkpoint = self._checkpoint(commit)
+            self._slot.was_signed(checkpoint)
+            self._notary.remember(checkpoint, note)
             self._remember(_settle(commit, note, self.slot))
         for call in calls:
             call.tell()

@@ -20,9 +20,11 @@ from gateway.flows.record_types import (
     Outcome,
     StaleDecisionError,
 )
+from gateway.flows.slot_seals import SlotSeals
+from gateway.records.note import Checkpoint
 from gateway.records.tiles import Extension, RightEdge
 from gateway.records.tree import leaf_hash, range_nodes
-from gateway.storage import append
+from gateway.storage import append, slots
 from gateway.storage.append import (
     BatchAgainError,
     BatchDataError,
@@ -41,6 +43,8 @@ AT_ONCE_MAX: Final = 128
 """Up to here one call of one SQL function is cheapest, beyond it COPY."""
 TRIES_MAX: Final = 8
 AGAIN_PAUSE_S: Final = 0.005
+TRIED_MAX: Final = 64
+"""How many trees that were tried are remembered until one of them is committed."""
 _EVERYBODY: Final = -1
 """The entry of an effect that several entries share."""
 
@@ -65,6 +69,8 @@ class Commit:
 
     stamp: Stamp
     old_size: int
+    signed_size: int
+    """How far the slot had been signed, as the row's seal says."""
     extension: Extension
     prepared: Sequence[Prepared] = field(repr=False)
     rows: Sequence[EntryRow] = field(repr=False)
@@ -84,6 +90,7 @@ class SlotWriter:
         edge: RightEdge,
         month: int | None,
         sealer: MonthSealer,
+        seals: SlotSeals,
         clock: Clock,
         warnings: Sequence[str],
     ) -> None:
@@ -94,8 +101,12 @@ class SlotWriter:
         self._month = month
         self._months: frozenset[int] = frozenset()
         self._sealer = sealer
+        self._seals = seals
         self._clock = clock
         self._warnings = warnings
+        self._signed = Checkpoint(seals.origin(state.slot), edge.size, state.root)
+        self._sealed_size = state.signed_size
+        self._line: tuple[Checkpoint, ...] = (self._signed,)
 
     @property
     def slot(self) -> int:
@@ -106,6 +117,37 @@ class SlotWriter:
     def size(self) -> int:
         """How many entries are committed."""
         return self._edge.size
+
+    @property
+    def signed(self) -> Checkpoint:
+        """How far the slot was signed, as far as this writer knows."""
+        return self._signed
+
+    @property
+    def is_sealed_as_signed(self) -> bool:
+        """Whether the slot's row tells that all of it is signed."""
+        return self._sealed_size == self._edge.size
+
+    def line(self) -> Sequence[Checkpoint]:
+        """Return the newest tree and what was tried on top of it: others may sign one of them."""
+        return self._line
+
+    def was_signed(self, checkpoint: Checkpoint) -> None:
+        """Take note that this much of the slot is marked and signed."""
+        self._signed = checkpoint
+
+    async def seal_signed(self) -> None:
+        """Let the slot's row tell that all of it is signed, while nothing else is to be done.
+
+        Raises:
+            UnknownCommitError, SlotMovedError: the slot must stop.
+        """
+        seal = self._seals.seal(self._signed, self._last_time, self._signed)
+        size, root = self._signed.size, self._signed.root
+        await slots.seal_signed(self._connection, self._state, size=size, root=root, seal=seal)
+        if self._warnings:
+            raise UnknownCommitError(f"WARNING {self._warnings[0]} at a seal")
+        self._sealed_size = size
 
     async def write(self, prepared: Sequence[Prepared]) -> list[Commit]:
         """Commit these drafts and return the commits made, usually one.
@@ -195,6 +237,8 @@ class SlotWriter:
         if self._warnings:
             raise UnknownCommitError(f"WARNING {self._warnings[0]} at commit")
         self._edge = commit.extension.edge
+        self._line = (self._checkpoint(commit.extension),)
+        self._sealed_size = commit.signed_size
         self._last_time = commit.stamp.time
         self._month = commit.stamp.month
 
@@ -214,6 +258,9 @@ class SlotWriter:
         rows = [self._row(one, one.stamped(time)) for one in prepared]
         extension = self._edge.extend([row.leaf_hash for row in rows])
         old_size, size = self._edge.size, extension.edge.size
+        tree, signed = self._checkpoint(extension), self._signed
+        # Whoever reads what is tried here, committed or not, may come to sign it before us.
+        self._line = (*self._line[:TRIED_MAX], tree)
         batch = BatchRows(
             slot=self.slot,
             epoch=self._state.epoch,
@@ -221,6 +268,9 @@ class SlotWriter:
             size=size,
             root=extension.root,
             frontier=b"".join(extension.node(*node) for node in range_nodes(0, size)),
+            signed_size=signed.size,
+            signed_root=signed.root,
+            seal=self._seals.seal(tree, stamp.time, signed),
             time=stamp.time,
             month=stamp.month,
             is_new_month=stamp.month != self._month,
@@ -228,9 +278,17 @@ class SlotWriter:
             tiles=extension.full_tiles,
         )
         commit = Commit(
-            stamp=stamp, old_size=old_size, extension=extension, prepared=prepared, rows=rows
+            stamp=stamp,
+            old_size=old_size,
+            signed_size=signed.size,
+            extension=extension,
+            prepared=prepared,
+            rows=rows,
         )
         return batch, commit
+
+    def _checkpoint(self, extension: Extension) -> Checkpoint:
+        return Checkpoint(self._signed.origin, extension.edge.size, extension.root)
 
     def _row(self, one: Prepared, raw: bytes) -> EntryRow:
         draft, search = one.draft, one.draft.search

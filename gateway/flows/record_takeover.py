@@ -1,7 +1,8 @@
 """How a worker comes to a slot, and what it makes sure of before it writes (PROTOCOL §5).
 
-Lock, barrier, read again, compare: with the highest root that was signed on this machine and with
-what the witnesses hold. A database that is behind either, or says something else, has lost what
+Lock, barrier, read again, compare: with the seal that only a writer of ours can make, with the
+highest root that was signed on this machine and with what the witnesses hold. A row that is not
+sealed is nobody's; a database that is behind what was signed, or says something else, has lost what
 others were given: the slot is frozen for good, an entry in the next free slot tells of it, and
 work goes on there.
 """
@@ -16,13 +17,15 @@ from gateway.clock import Clock
 from gateway.errors import ConfigurationError, UnavailableError
 from gateway.flows.record_drafts import prepare_call
 from gateway.flows.record_marks import Mark, ReleasedMarks
-from gateway.flows.record_seal import MonthKeys, MonthSealer
+from gateway.flows.record_seal import MonthSealer
 from gateway.flows.record_slot import SlotWriter
-from gateway.flows.record_types import Draft, NoFreeSlotError, new_id
+from gateway.flows.record_stand import begins_with
+from gateway.flows.record_types import Draft, NoFreeSlotError, SlotDoubtedError, new_id
+from gateway.flows.slot_seals import SEAL, LogKeys, SlotSeals
 from gateway.logs import get_logger
 from gateway.records.errors import RecordsError
 from gateway.records.note import Checkpoint
-from gateway.records.tree import EMPTY_ROOT
+from gateway.records.tree import EMPTY_ROOT, range_nodes
 from gateway.storage.append import effect_kinds
 from gateway.storage.database import Connection, Database, WriterConnection
 from gateway.storage.slots import (
@@ -38,7 +41,7 @@ from gateway.storage.slots import (
     take_slot,
     unrecorded_losses,
 )
-from gateway.storage.tiles import read_edge, read_slots, root_at
+from gateway.storage.tiles import read_edge, read_slots
 
 LOG_LOSS: Final = "log-loss"
 RELEASED: Final = "released"
@@ -82,7 +85,8 @@ class Takeover:
 
     database: Database
     organisation: str
-    keys: MonthKeys = field(repr=False)
+    keys: LogKeys = field(repr=False)
+    seals: SlotSeals
     clock: Clock
     marks: ReleasedMarks
     elsewhere: Elsewhere | None = None
@@ -110,21 +114,29 @@ class Takeover:
             # Not `close`: that waits for a database that may be gone.
             connection.terminate()
             raise
-        return Tenancy(connection=connection, slot=slot, kinds=kinds, origin=state.origin)
+        origin = self.seals.origin(state.slot)
+        return Tenancy(connection=connection, slot=slot, kinds=kinds, origin=origin)
 
     async def _hold(
         self, connection: WriterConnection, warnings: Sequence[str], copies: Copies
     ) -> tuple[SlotState, SlotWriter]:
         unproved: dict[int, Loss] = {}
         while (state := await take_slot(connection, warnings, unwanted=unproved)) is not None:
-            known = await self._known(state.slot, state.origin)
+            origin = self.seals.origin(state.slot)
+            known = await self._known(state)
             loss = await self._missing(connection, state, known, copies)
             if loss is None:
+                # From here on nothing else may be signed of it, whoever reads what.
+                tree = Checkpoint(origin, state.size, state.root)
+                self.marks.put(tree, against=known.get(RELEASED))
                 for one in unproved.values():
                     await _freeze(connection, one)
                 sealer = MonthSealer(self.keys, self.organisation)
                 return state, await slot_writer(
-                    connection, warnings, state, sealer=sealer, clock=self.clock
+                    *(connection, warnings, state),
+                    sealer=sealer,
+                    seals=self.seals,
+                    clock=self.clock,
                 )
             if loss.known_from == RESTORED:
                 # For good only where work goes on elsewhere: a mark may still be brought.
@@ -137,9 +149,9 @@ class Takeover:
     async def freeze_if_lost(self, slot: int, copies: Copies) -> None:
         """Freeze a slot that anybody may hold, if it is shown to have lost what was signed."""
         async with self.database.read() as connection:
-            origin = (await read_slots(connection, [slot]))[slot].origin
+            state = (await read_slots(connection, [slot]))[slot]
         # What is known comes first: what is committed meanwhile only adds to what is there.
-        known = await self._known(slot, origin)
+        known = await self._known(state)
         async with self.database.read() as connection:
             state = (await read_slots(connection, [slot]))[slot]
             loss = await self._missing(connection, state, known, copies)
@@ -154,10 +166,15 @@ class Takeover:
         copies: Copies,
     ) -> Loss | None:
         """Return what is known to be signed of a slot and is not in the database as it was."""
-        is_prefix = is_whole = await leads_to_its_root(connection, state)
+        ground = None
+        if not self._is_sealed(state):
+            ground = SEAL
+        elif not await leads_to_its_root(connection, state):
+            ground = TILES
+        is_prefix = ground is None
         for mark in known.values():
             if is_prefix and mark.size <= state.size:
-                is_prefix = await root_at(connection, state.slot, mark.size) == mark.root
+                is_prefix = await begins_with(connection, state, mark)
         source, largest = max(
             known.items(), key=lambda item: item[1].size, default=(TILES, _NOTHING)
         )
@@ -172,31 +189,45 @@ class Takeover:
             root=state.root,
             known_size=largest.size,
             known_root=largest.root,
-            known_from=source if is_whole else TILES,
+            known_from=ground or source,
             is_prefix=is_prefix,
             copies=copies(state.slot, state.size if is_prefix else 0),
         )
 
-    async def _known(self, slot: int, origin: str) -> dict[str, Mark]:
-        """Return what we are known to have signed from a slot, by who knows."""
+    def _is_sealed(self, state: SlotState) -> bool:
+        try:
+            self.seals.require(state)
+        except SlotDoubtedError:
+            return False
+        return True
+
+    async def _known(self, state: SlotState) -> dict[str, Mark]:
+        """Return what we are known to have signed from a slot, by who knows.
+
+        No witness is asked of a row without a seal: nothing it says makes it ours.
+        """
         known: dict[str, Mark] = {}
-        mark = self.marks.highest(origin)
+        mark = self.marks.highest(self.seals.origin(state.slot))
         if mark is not None:
             known[RELEASED] = mark
-        if self.elsewhere is not None:
-            cosigned = await self.elsewhere.newest(slot)
+        if self.elsewhere is not None and self._is_sealed(state):
+            cosigned = await self.elsewhere.newest(state.slot)
             if cosigned is None and mark is None:
-                raise WitnessesSilentError(f"slot {slot}: no witness answers")
+                raise WitnessesSilentError(f"slot {state.slot}: no witness answers")
             for witness, checkpoint in (cosigned or {}).items():
                 known[witness] = Mark(checkpoint.size, checkpoint.root)
         return known
+
+    async def untold(self) -> list[Draft]:
+        """Return an entry for every loss that none tells of yet."""
+        async with self.database.read() as connection:
+            return await _untold(connection)
 
     async def _tell_losses(
         self, connection: WriterConnection, slot: SlotWriter, kinds: frozenset[str]
     ) -> None:
         """Record every loss that no entry tells of yet."""
-        metrics.RECORD_SLOTS_FROZEN.set(await count_frozen(connection))
-        drafts = [_loss_draft(loss) for loss in await unrecorded_losses(connection)]
+        drafts = await _untold(connection)
         if drafts:
             await slot.write(
                 prepare_call(drafts, organisation=self.organisation, slot=slot.slot, kinds=kinds)
@@ -214,6 +245,11 @@ async def _freeze(connection: Connection, loss: Loss) -> None:
     await freeze_slot(connection, loss)
 
 
+async def _untold(connection: Connection) -> list[Draft]:
+    metrics.RECORD_SLOTS_FROZEN.set(await count_frozen(connection))
+    return [_loss_draft(loss) for loss in await unrecorded_losses(connection)]
+
+
 async def _require_standby(connection: WriterConnection) -> None:
     if not await promise_replication(connection):
         raise ConfigurationError("durability replicated: there is no synchronous standby")
@@ -222,9 +258,11 @@ async def _require_standby(connection: WriterConnection) -> None:
 async def leads_to_its_root(connection: Connection, state: SlotState) -> bool:
     """Tell whether the entries and tiles at the edge of a slot lead to its root."""
     try:
-        return (await read_edge(connection, state)).root() == state.root
+        edge = await read_edge(connection, state)
+        frontier = b"".join(edge.node(*node) for node in range_nodes(0, state.size))
     except RecordsError:
         return False
+    return (edge.root(), frontier) == (state.root, state.frontier)
 
 
 async def slot_writer(
@@ -233,15 +271,24 @@ async def slot_writer(
     state: SlotState,
     *,
     sealer: MonthSealer,
+    seals: SlotSeals,
     clock: Clock,
 ) -> SlotWriter:
-    """Return the writer of a slot that this connection holds."""
+    """Return the writer of a slot that this connection holds.
+
+    Raises:
+        SlotDoubtedError: what is stored does not lead to its root, or no longer.
+    """
+    edge = await read_edge(connection, state)
+    if edge.root() != state.root:
+        raise SlotDoubtedError(state.slot, "its tiles do not lead to its root")
     return SlotWriter(
         connection=connection,
         state=state,
-        edge=await read_edge(connection, state),
+        edge=edge,
         month=await last_month(connection, state.slot),
         sealer=sealer,
+        seals=seals,
         clock=clock,
         warnings=warnings,
     )

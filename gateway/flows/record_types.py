@@ -119,9 +119,17 @@ class NoFreeSlotError(UnavailableError):
 
 
 class SlotFrozenError(UnavailableError):
-    """Something else than is stored was signed from this slot; nothing of it is signed again."""
+    """What is stored of this slot is not known to be what was signed from it."""
 
     problem = "slot-frozen"
+
+
+class SlotDoubtedError(SlotFrozenError):
+    """It has to be looked at first, and frozen if it is so."""
+
+    def __init__(self, slot: int, why: str) -> None:
+        super().__init__(f"slot {slot}: {why}")
+        self.slot = slot
 
 
 Outcome: TypeAlias = Recorded | EffectRefusedError | StaleDecisionError | EntryRefusedError

@@ -8,17 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from certs.errors import BackupError
 from certs.key_store_copy import lay_down
 from certs.keystore import DESTROYED_SUFFIX, KEY_SUFFIX
 from gateway.domain.backup import BackupTable, is_too_old
 from gateway.errors import RefusedError
-from gateway.flows.backed_up_log import BackedUpLog
+from gateway.flows.backed_up_log import SLOTS, BackedUpLog
 from gateway.flows.backup_folder import Fault
+from gateway.flows.slot_seals import SLOT_SEAL
 from gateway.flows.verify_backup import OpenBackup
 from gateway.storage.dump import LOG_ENTRIES, OwnerDatabase
 from gateway.storage.load import RestoreOrder, loading
+
+SEAL_KEY: Final = f"secret.{SLOT_SEAL}{KEY_SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +53,9 @@ class Restore:
         Raises:
             BackupError: the backup is not whole, or does not open.
             SchemaError: it is of another release, or the database is.
-            RefusedError: database-not-empty; no-month-key where the key store is older than the
-                backup: what is recorded under a month's key that is gone nobody reads again.
+            RefusedError: database-not-empty; no-month-key or no-seal-key where the key store is
+                older than the backup: what is recorded under a month's key that is gone nobody
+                reads again, and nothing is signed of slots whose seals nobody can verify.
             UnavailableError: the database is not there.
         """
         content, backup = self.opened.content_of_database, self.opened.backup
@@ -102,7 +107,7 @@ class Restore:
 
 
 def _without_keys(tables: list[BackupTable], key_store: Path) -> list[str]:
-    """Return the months with entries whose keys are destroyed; refuse where a key never was."""
+    """Return the months with entries whose keys are destroyed; refuse where a key is not."""
     erased = []
     for table in tables:
         if table.of != LOG_ENTRIES or not table.rows:
@@ -116,4 +121,10 @@ def _without_keys(tables: list[BackupTable], key_store: Path) -> list[str]:
                 f"the key store has no key of {month}: restore its newest copy first",
                 reason="no-month-key",
             )
+    has_slots = any(table.name == SLOTS and table.rows for table in tables)
+    if has_slots and not (key_store / SEAL_KEY).exists():
+        raise RefusedError(
+            "the key store has no key of the slots' seals: restore its newest copy first",
+            reason="no-seal-key",
+        )
     return erased

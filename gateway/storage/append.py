@@ -88,6 +88,9 @@ class BatchRows:
     size: int
     root: bytes
     frontier: bytes
+    signed_size: int
+    signed_root: bytes
+    seal: bytes
     time: datetime
     month: int
     is_new_month: bool
@@ -138,7 +141,8 @@ def _typed(sqlstate: str) -> SekishoError:
 
 _BATCH: Final[LiteralString] = """
     SELECT record_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                        $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
+                        $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30,
+                        $31, $32)
 """
 
 
@@ -180,7 +184,7 @@ async def run_effects(connection: WriterConnection, conditions: Conditions) -> l
 
 _ENTRIES: Final[LiteralString] = """
     SELECT record_entries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                          $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
+                          $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
 """
 
 
@@ -244,6 +248,9 @@ def _slot_arguments(batch: BatchRows) -> tuple[object, ...]:
         batch.size,
         batch.root,
         batch.frontier,
+        batch.signed_size,
+        batch.signed_root,
+        batch.seal,
         batch.time,
         batch.month,
         batch.is_new_month,

@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from gateway.records.tree import EMPTY_ROOT
-from gateway.storage.append import UnknownCommitError, known_failures
+from gateway.storage.append import SlotMovedError, UnknownCommitError, known_failures
 from gateway.storage.database import Connection, WriterConnection
 from gateway.storage.effects import Effect
 
@@ -26,9 +26,16 @@ class SlotState:
     epoch: int
     size: int
     root: bytes
+    frontier: bytes = field(repr=False)
     last_time: datetime | None
-    is_signable: bool
-    """Whether this root may be signed: not if something else was signed under this origin."""
+    signed_size: int
+    """How far the slot had been signed when its writer wrote this row."""
+    signed_root: bytes = field(repr=False)
+    seal: bytes = field(repr=False)
+    """What makes the row its writer's: nothing is signed on the word of a row without it."""
+    is_frozen: bool
+    is_prefix: bool
+    """False for one that was frozen because something else was signed under its origin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +52,7 @@ class Loss:
     known_size: int
     known_root: bytes = field(repr=False)
     known_from: str
-    """`released` (this machine's own mark), `tiles`, `restore`, or the name of a witness."""
+    """`released` (this machine's own mark), `seal`, `tiles`, `restore`, or a witness's name."""
     is_prefix: bool
     """Whether what the database holds is the beginning of what was released."""
     copies: Mapping[str, Sequence[int]] = field(default_factory=dict, repr=False)
@@ -66,7 +73,8 @@ _CANDIDATES: Final[LiteralString] = """
 _TAKE: Final[LiteralString] = """
     UPDATE log_slots SET epoch = epoch + 1
      WHERE slot = $1 AND NOT is_frozen
-    RETURNING slot, origin, epoch, size, root, last_time, true AS is_signable
+    RETURNING slot, origin, epoch, size, root, frontier, last_time, signed_size, signed_root, seal,
+              is_frozen, true AS is_prefix
 """
 
 
@@ -104,14 +112,35 @@ async def let_go(connection: WriterConnection, slot: int) -> None:
 
 
 _ADD_SLOT: Final[LiteralString] = """
-    INSERT INTO log_slots (slot, origin, root) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+    INSERT INTO log_slots (slot, origin, root, signed_size, signed_root, seal)
+    VALUES ($1, $2, $3, 0, $3, $4) ON CONFLICT DO NOTHING
 """
 
 
-async def add_slot(connection: WriterConnection, slot: int, origin: str) -> None:
+async def add_slot(connection: WriterConnection, slot: int, origin: str, seal: bytes) -> None:
     """Make the row of an empty slot, unless it is there."""
     with known_failures():
-        await connection.execute(_ADD_SLOT, slot, origin, EMPTY_ROOT)
+        await connection.execute(_ADD_SLOT, slot, origin, EMPTY_ROOT, seal)
+
+
+_SEAL_SIGNED: Final[LiteralString] = """
+    UPDATE log_slots SET signed_size = $4, signed_root = $5, seal = $6
+     WHERE slot = $1 AND epoch = $2 AND size = $3 AND NOT is_frozen
+"""
+
+
+async def seal_signed(
+    connection: WriterConnection, at: SlotState, *, size: int, root: bytes, seal: bytes
+) -> None:
+    """Say in a slot's row that all of it is signed; `at` is the slot as it was taken.
+
+    Raises:
+        SlotMovedError: it is not where this writer left it.
+    """
+    with known_failures():
+        tag = await connection.execute(_SEAL_SIGNED, at.slot, at.epoch, size, size, root, seal)
+    if tag != "UPDATE 1":
+        raise SlotMovedError("SK002")
 
 
 _LAST_MONTH: Final[LiteralString] = "SELECT max(month) FROM log_months WHERE slot = $1"
@@ -163,6 +192,8 @@ _FREEZE: Final[LiteralString] = """
     INSERT INTO log_losses (slot, size, root, known_size, known_root, known_from, is_prefix,
                             copies)
     SELECT slot, size, root, $2, $3, $4, $5, $6::text::jsonb FROM frozen
+    -- Somebody set it free by hand: what was told of it stands.
+    ON CONFLICT (slot) DO UPDATE SET is_prefix = log_losses.is_prefix AND excluded.is_prefix
 """
 
 
@@ -188,7 +219,7 @@ _LOSSES: Final[LiteralString] = """
 """
 
 
-async def unrecorded_losses(connection: WriterConnection) -> list[Loss]:
+async def unrecorded_losses(connection: Connection) -> list[Loss]:
     """Return the losses that no entry tells of yet."""
     with known_failures():
         rows = await connection.fetch(_LOSSES)
@@ -210,7 +241,7 @@ async def unrecorded_losses(connection: WriterConnection) -> list[Loss]:
 _FROZEN: Final[LiteralString] = "SELECT count(*) FROM log_slots WHERE is_frozen"
 
 
-async def count_frozen(connection: WriterConnection) -> int:
+async def count_frozen(connection: Connection) -> int:
     """Return how many slots nothing is written into any more."""
     with known_failures():
         count: int = await connection.fetchval(_FROZEN)
@@ -240,6 +271,11 @@ def slot_state(row: asyncpg.Record) -> SlotState:
         epoch=row["epoch"],
         size=row["size"],
         root=row["root"],
+        frontier=row["frontier"],
         last_time=row["last_time"] if row["size"] else None,
-        is_signable=row["is_signable"],
+        signed_size=row["signed_size"],
+        signed_root=row["signed_root"],
+        seal=row["seal"],
+        is_frozen=row["is_frozen"],
+        is_prefix=row["is_prefix"],
     )

@@ -1,6 +1,6 @@
 """Committed slots and hash tiles as stored: full ones are read, partial ones made when asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, LiteralString
 
 from gateway.records.tiles import (
@@ -12,13 +12,14 @@ from gateway.records.tiles import (
     node_source,
     tiles_for,
 )
-from gateway.records.tree import range_nodes, root
+from gateway.records.tree import prefix_nodes, prefix_roots, range_nodes, root
 from gateway.storage.database import Connection, fetch
 from gateway.storage.slots import SlotState, slot_state
 
 _SLOTS: Final[LiteralString] = """
-    SELECT slot, s.origin, s.epoch, s.size, s.root, s.last_time,
-           NOT s.is_frozen OR coalesce(l.is_prefix, false) AS is_signable
+    SELECT slot, s.origin, s.epoch, s.size, s.root, s.frontier, s.last_time, s.signed_size,
+           s.signed_root, s.seal, s.is_frozen,
+           NOT s.is_frozen OR coalesce(l.is_prefix, false) AS is_prefix
       FROM log_slots AS s
       LEFT JOIN log_losses AS l USING (slot)
      WHERE slot = ANY ($1::smallint[]) OR $1 IS NULL
@@ -72,6 +73,23 @@ async def read_edge(connection: Connection, state: SlotState) -> RightEdge:
         for tile in edge_sources(state.size)
     ]
     return RightEdge.load(state.size, partials)
+
+
+async def roots_within(
+    connection: Connection, slot: int, sizes: Iterable[int], size: int
+) -> dict[int, tuple[bytes, bytes]]:
+    """Return for each of these sizes the root there was, and the root of `size` by the same nodes.
+
+    If the second is one that is vouched for, so is the first, whatever else the database says.
+
+    Raises:
+        RecordsError: node-not-held if what they are made from is not all there.
+    """
+    wanted = {old for old in sizes if 0 < old < size}
+    nodes = {node for old in wanted for node in prefix_nodes(old, size)}
+    tiles = await read_tiles(connection, slot, tiles_for(size, nodes))
+    node = node_source(lambda level, number: tiles.get((level, number)))
+    return {old: prefix_roots(old, size, node) for old in wanted}
 
 
 async def root_at(connection: Connection, slot: int, size: int) -> bytes:

@@ -1,6 +1,7 @@
 """What the tests of the record log share: an effect with a table of its own, drafts, a writer."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import asyncpg
 
 from certs.log_keys import LogPublicKeys, LogSigner
 from gateway.clock import SystemClock
+from gateway.errors import SekishoError
 from gateway.flows.record import (
     Draft,
     Outcome,
@@ -21,9 +23,9 @@ from gateway.flows.record import (
 )
 from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_queue import FairQueue
-from gateway.flows.record_seal import MonthKeys
 from gateway.flows.record_start import open_streams
 from gateway.flows.record_takeover import Elsewhere
+from gateway.flows.slot_seals import LogKeys
 from gateway.records.note import VerifiedCheckpoint, log_origin, verify_checkpoint
 from gateway.records.statements import Statement, StatementGroup, verify_group
 from gateway.records.tiles import RightEdge
@@ -61,6 +63,11 @@ EFFECTS_SQL: Final = """
         INSERT INTO clashes (key) SELECT e ->> 'mark' FROM jsonb_array_elements(rows) AS e;
         SELECT generate_series(0, jsonb_array_length(rows) - 1);
     $$;
+"""
+_HOLDS: Final = """
+    SELECT true FROM pg_locks
+     WHERE locktype = 'advisory' AND classid = 2 AND objid = $1 AND granted AND database =
+           (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 
@@ -121,7 +128,7 @@ class RecordLog:
 
     database: Database
     signer: LogSigner
-    keys: MonthKeys
+    keys: LogKeys
     clock: SystemClock | SetClock
     marks: ReleasedMarks
     elsewhere: Elsewhere | None = None
@@ -153,6 +160,16 @@ class RecordLog:
             is_replicated=is_replicated,
         ) as writer:
             yield writer
+            slot = writer.slot
+        if slot is not None:
+            await self._let_go(slot)
+
+    async def _let_go(self, slot: int) -> None:
+        """Return when a writer that ended holds its slot no longer: its server ends after it."""
+        with contextlib.suppress(SekishoError, TimeoutError):
+            async with self.database.read() as watcher, asyncio.timeout(5):
+                while await watcher.fetchval(_HOLDS, slot):
+                    await asyncio.sleep(0.005)
 
     def public(self, _: datetime) -> LogPublicKeys:
         return self.signer.public
@@ -212,6 +229,17 @@ async def somebody_waits(database: Database, *, waiting: int = 1) -> None:
             " (SELECT oid FROM pg_database WHERE datname = current_database()))"
         ):
             await asyncio.sleep(0.002)
+
+
+async def until_sealed_as_signed(database: Database, slot: int) -> None:
+    """Return when the slot's row tells that all of it is signed, as it does in a lull."""
+    async with asyncio.timeout(20):
+        while True:
+            async with database.read() as connection:
+                state = (await read_slots(connection, [slot]))[slot]
+            if state.signed_size == state.size:
+                return
+            await asyncio.sleep(0.02)
 
 
 def recorded(outcome: Outcome) -> Recorded:

@@ -1,5 +1,6 @@
 """No fork and no false alarm in any order of things; without any one rule, a fork."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -21,6 +22,9 @@ def _explored(rules: Rules) -> Explored[State]:
         # A database that is set back is found out by the machine that signed.
         Rules(failovers=0, restores=1, witness_asked=False),
         Rules(failovers=1, restores=1, entries=2),
+        # Whoever administers the database makes up rows, and puts back what it was ever sent.
+        Rules(failovers=0, deaths=0, rewrites=2, refusals=1, witness_asked=False),
+        Rules(failovers=0, deaths=1, rewrites=2, refusals=1, entries=2, witness_asked=False),
     ],
 )
 def test_no_order_of_things_makes_a_fork(rules: Rules) -> None:
@@ -45,3 +49,37 @@ def test_without_a_rule_there_is_a_fork(rules: Rules) -> None:
 
     assert explored.wrong == "fork"
     assert explored.trace
+
+
+def test_without_a_seal_what_somebody_made_up_is_signed() -> None:
+    explored = _explored(Rules(failovers=0, rewrites=1, seal_asked=False))
+
+    assert explored.wrong == "what nobody recorded is signed"
+    assert explored.trace == ("somebody makes up entry 0", "0 reads at 0 and signs")
+
+
+def test_without_a_seal_a_slot_set_back_and_rewritten_is_a_fork() -> None:
+    rules = Rules(failovers=0, rewrites=1, seal_asked=False)
+
+    explored = explore(
+        State(),
+        moves=partial(moves, rules=rules),
+        wrong=lambda state: "fork" if state.forked else None,
+    )
+
+    assert explored.wrong == "fork"
+    assert "somebody makes up entry 0" in explored.trace
+
+
+@pytest.mark.parametrize("left_out", ["mark_compared", "proven_alone"])
+def test_a_seal_alone_does_not_keep_what_was_never_committed_from_being_signed(
+    left_out: str,
+) -> None:
+    """What a writer sent in vain is sealed as well as what it committed in its place."""
+    rules = Rules(failovers=0, rewrites=2, refusals=1, witness_asked=False)
+
+    explored = _explored(replace(rules, **{left_out: False}))
+
+    assert explored.wrong == "fork"
+    assert any(step.startswith("somebody puts back") for step in explored.trace)
+    assert any("is refused" in step for step in explored.trace)

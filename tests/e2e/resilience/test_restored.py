@@ -14,13 +14,14 @@ from gateway.app.gateway_role import Gateway
 from gateway.demo import cast
 from gateway.flows.record_types import Draft
 from gateway.settings import Settings
-from gateway.storage.database import Connection
+from gateway.storage.database import Connection, Database
 from gateway.storage.switches import SwitchLifted
 from tests.conftest import Dsns, NewDatabase
 from tests.e2e.adversary.rogue import Permitted, Rogue
 from tests.e2e.resilience.presenting import first_port, present, said, sealed_bytes, serving
 from tests.e2e.resilience.scene import Scene, die
 from tests.integration.backups import Backups, digests, execute
+from tests.integration.record_log import until_sealed_as_signed
 
 
 def backups_of(settings: Settings, folder: Path) -> Backups:
@@ -87,6 +88,9 @@ async def test_what_was_answered_after_the_backup_is_not_answered_again_and_work
     known, number = await rogue.permitted(), await rogue.person()
     first = await present(rogue, await rogue.provisions_request(known), port)
     await scene.all_told()
+    database = await Database.open(party.worker.dsn, connections_max=1)
+    await until_sealed_as_signed(database, said(rogue, first)[1].slot)
+    await database.close()
     backup = await backups.make(owner)
     stored = await digests(owner)
     forgotten = await rogue.permitted(number)

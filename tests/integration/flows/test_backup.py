@@ -161,6 +161,22 @@ async def test_a_key_store_older_than_the_backup_is_named_before_anything_is_don
     assert await digests(another.owner) == untouched
 
 
+@pytest.mark.usefixtures("record_log")
+async def test_a_key_store_without_the_key_of_the_seals_is_named_too(
+    dsns: Dsns, another: Dsns, backups: Backups, key_store: KeyStore, tmp_path: Path
+) -> None:
+    """Under another key every slot would look forged, and be frozen."""
+    backup, untouched = await backups.make(dsns.owner), await digests(another.owner)
+    older = Path(shutil.copytree(key_store.directory, tmp_path / "older"))
+    (older / "secret.slot-seal.key").unlink()
+
+    with pytest.raises(RefusedError, match="newest copy first") as refused:
+        await backups.restore(backup, another.owner, older)
+
+    assert refused.value.reason == "no-seal-key"
+    assert await digests(another.owner) == untouched
+
+
 async def test_an_older_schema_is_brought_up_after_its_rows_and_another_releases_refused(
     postgres: EmbeddedPostgres, another: Dsns
 ) -> None:

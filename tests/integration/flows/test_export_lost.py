@@ -14,33 +14,33 @@ from gateway.records.note import parse_note
 from tests.conftest import Dsns
 from tests.damage.judges import Verdict, by_one_file, by_the_program, report_of_one_file
 from tests.integration.flows.old_logs import cosigned
-from tests.integration.record_damage import END_WRITERS, as_superuser, rewrite, set_back
+from tests.integration.hand_in_tables import END_WRITERS, as_superuser, put_other, set_back
 from tests.integration.record_log import SetClock, a_draft
 from tests.unit.certs import networks
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 MAY, OLD, SIGNED = 301, 311, 314
 """How many entries there were in May and June 2019, and how many when the damage was done."""
-Damage = Callable[[Dsns], Awaitable[None]]
+Damage = Callable[[Context, Dsns], Awaitable[None]]
 
 
-async def fall_behind(dsns: Dsns) -> None:
-    await set_back(dsns, to=OLD + 1)
+async def fall_behind(context: Context, dsns: Dsns) -> None:
+    await set_back(context.vault, dsns, to=OLD + 1)
 
 
-async def other_rows(dsns: Dsns) -> None:
-    await rewrite(dsns, index=OLD + 1)
+async def other_rows(_context: Context, dsns: Dsns) -> None:
+    await put_other(dsns, index=OLD + 1)
 
 
-async def other_hash(dsns: Dsns) -> None:
+async def other_hash(_context: Context, dsns: Dsns) -> None:
     """A row of June is not the one that its hash says, either: more is lost than is known."""
-    await rewrite(dsns, index=OLD + 1)
+    await put_other(dsns, index=OLD + 1)
     await as_superuser(
         dsns, "UPDATE log_entries SET leaf = 'x' WHERE slot = 0 AND index = $1", OLD - 1
     )
 
 
-async def no_rows(dsns: Dsns) -> None:
+async def no_rows(_context: Context, dsns: Dsns) -> None:
     await as_superuser(dsns, "DELETE FROM log_entries WHERE slot = 0")
 
 
@@ -64,7 +64,7 @@ def damaged(
         await writer.append([a_draft() for _ in range(SIGNED - OLD)], source="a")
         # The witness holds what was signed, whatever the rows say later.
         await cosigned(old_log, aged, clock.moment)
-        await damage(dsns)
+        await damage(old_log, dsns)
         await as_superuser(dsns, END_WRITERS)
         async with asyncio.timeout(10):
             await writer.wait_lost()

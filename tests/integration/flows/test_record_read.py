@@ -1,12 +1,14 @@
 """People find entries by what they may be found by, and open them while the key stands."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from certs.errors import KeyStoreError
-from certs.keystore import KeyStore, MasterKey
+from certs.keystore import KeyStore
 from gateway.flows.record import SearchColumns
 from gateway.flows.record_read import RecordReader, Search
 from gateway.storage.records import find_by_permit
@@ -113,18 +115,13 @@ async def test_a_private_part_moved_to_another_entry_does_not_open(
 
 
 async def test_what_lay_under_a_destroyed_key_is_neither_found_nor_opened(
-    record_log: RecordLog, tmp_path: Path
+    record_log: RecordLog, key_store: KeyStore, tmp_path: Path
 ) -> None:
-    keys = KeyStore.create(
-        tmp_path / "own", MasterKey.generate(), network="test", organisation=ORGANISATION
+    own = Path(shutil.copytree(key_store.directory, tmp_path / "own"))
+    keys = KeyStore(
+        own, key_store._master, network=key_store.network, organisation=key_store.organisation
     )
-    log = RecordLog(
-        database=record_log.database,
-        signer=record_log.signer,
-        keys=keys,
-        clock=record_log.clock,
-        marks=record_log.marks,
-    )
+    log = replace(record_log, keys=keys)
     first, _, _ = await _fill(log)
     for key_id in keys.key_ids():
         keys.destroy(key_id)

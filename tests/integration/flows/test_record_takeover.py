@@ -9,14 +9,14 @@ import pytest
 from codes.canonical import b64, unb64
 from gateway.errors import ConfigurationError
 from gateway.flows.record import NoFreeSlotError, RecordWriter, SearchColumns, SlotStoppedError
-from gateway.flows.record_marks import ReleasedMarks
+from gateway.flows.record_marks import Mark, MarkMovedError, ReleasedMarks
 from gateway.flows.record_read import OpenedEntry, RecordReader, Search
 from gateway.flows.record_types import Recorded, SlotFrozenError
 from gateway.records.note import Checkpoint, log_origin, parse_note
 from gateway.records.tiles import RightEdge
 from gateway.records.tree import EMPTY_ROOT, leaf_hash
 from tests.conftest import Dsns
-from tests.integration.record_damage import END_WRITERS, as_superuser, leaves_of, rewrite, set_back
+from tests.integration.hand_in_tables import END_WRITERS, as_superuser, set_back
 from tests.integration.record_log import (
     NETWORK,
     ORGANISATION,
@@ -58,13 +58,14 @@ async def test_a_database_behind_what_was_released_freezes_its_slot_and_tells_of
 ) -> None:
     async with record_log.writer() as writer:
         released = await _append(writer, 5)
-    await set_back(dsns, to=3)
+    await set_back(record_log, dsns, to=3)
 
     async with record_log.writer() as writer:
         assert writer.slot == 1
         (entry,) = await _append(writer, 1)
         (loss,) = await _losses(record_log)
-        kept = await writer.statements([released[0]])
+        found = await writer.find([released[0].entry_id])
+        kept = await writer.statements(list(found.values()))
         with pytest.raises(NoFreeSlotError):
             async with record_log.writer():
                 pass
@@ -94,7 +95,7 @@ async def test_a_writer_that_saw_it_happen_names_who_has_what_is_gone(
         await _append(writer, 2, to="ehime")
         await _append(writer, 2, to="gunma")
         await _append(writer, 1)
-        await set_back(dsns, to=2)
+        await set_back(record_log, dsns, to=2)
         await as_superuser(dsns, END_WRITERS)
         async with asyncio.timeout(10):
             await writer.wait_lost()
@@ -111,7 +112,16 @@ async def test_a_slot_that_says_something_else_than_was_signed_is_never_signed_a
 ) -> None:
     async with record_log.writer() as writer:
         first, _ = await _append(writer, 2)
-    await rewrite(dsns, index=2)
+    leaves = await record_log.leaves(0)
+    other = leaves[2].replace(b'"time":"2', b'"time":"3')
+    hashes = [leaf_hash(leaf) for leaf in (*leaves[:2], other)]
+    tree = RightEdge().extend(hashes)
+    await as_superuser(
+        dsns,
+        "UPDATE log_entries SET leaf = $1, leaf_hash = $2 WHERE slot = 0 AND index = 2",
+        *(other, hashes[2]),
+    )
+    await as_superuser(dsns, "UPDATE log_slots SET root = $1 WHERE slot = 0", tree.root)
 
     async with record_log.writer() as writer:
         found = await writer.find([first.entry_id])
@@ -124,8 +134,7 @@ async def test_a_slot_that_says_something_else_than_was_signed_is_never_signed_a
 
     told = _told(loss)
     assert (told["is_prefix"], told["size"], told["known_size"]) == (0, 3, 3)
-    hashes = [leaf_hash(leaf) for leaf in await leaves_of(dsns, 0)]
-    assert unb64(str(told["root"])) == RightEdge().extend(hashes).root
+    assert unb64(str(told["root"])) == tree.root
 
 
 @pytest.mark.parametrize(
@@ -151,7 +160,7 @@ async def test_a_loss_is_told_once_whoever_comes(record_log: RecordLog, dsns: Ds
     await record_log.open(4)
     async with record_log.writer() as writer:
         await _append(writer, 1)
-    await set_back(dsns, to=1)
+    await set_back(record_log, dsns, to=1)
 
     async with record_log.writer() as first, record_log.writer() as second:
         assert {first.slot, second.slot} == {1, 2}
@@ -239,24 +248,34 @@ def _checkpoint(size: int, root: bytes = b"r" * 32) -> Checkpoint:
     return Checkpoint(log_origin(NETWORK, ORGANISATION, 0), size, root)
 
 
-def test_a_mark_only_grows_and_never_takes_another_root(record_log: RecordLog) -> None:
+def test_a_mark_only_grows_along_one_line_and_never_takes_another_root(
+    record_log: RecordLog,
+) -> None:
     marks, origin = record_log.marks, _checkpoint(0).origin
+    five, eight = Mark(5, b"r" * 32), Mark(8, b"r" * 32)
     assert marks.highest(origin) is None
 
-    for size in (5, 3, 5):
-        marks.put(_checkpoint(size))
-    highest = marks.highest(origin)
+    marks.put(_checkpoint(5), against=None)
+    for size in (3, 5):
+        marks.put(_checkpoint(size), against=five)
     with pytest.raises(SlotFrozenError, match="another root"):
-        marks.put(_checkpoint(5, b"s" * 32))
+        marks.put(_checkpoint(5, b"s" * 32), against=five)
+    for compared_with in (None, Mark(4, b"r" * 32), Mark(5, b"s" * 32)):
+        with pytest.raises(MarkMovedError):
+            marks.put(_checkpoint(8), against=compared_with)
+    at_five = marks.highest(origin)
+    marks.put(_checkpoint(8), against=five)
+    marks.put(_checkpoint(4), against=five)  # the beginning of five is the beginning of eight
+    with pytest.raises(MarkMovedError):
+        marks.put(_checkpoint(6), against=five)
+    marks.put(_checkpoint(6), against=five, line=[_checkpoint(8)])
 
-    assert highest is not None
-    assert (highest.size, highest.root) == (5, b"r" * 32)
-    assert marks.highest(origin) == highest
+    assert (at_five, marks.highest(origin)) == (five, eight)
 
 
 def test_a_damaged_mark_stops_whoever_reads_it(record_log: RecordLog) -> None:
     marks: ReleasedMarks = record_log.marks
-    marks.put(_checkpoint(5))
+    marks.put(_checkpoint(5), against=None)
     path = marks._folder / "test.nagaoka.log.0"
     raw = path.read_bytes()
 
