@@ -26,8 +26,8 @@ async def a_state(
     trust.adopt(publish(network, clock, changes).raw, None)
     async with database.read() as connection:
         await connection.execute(
-            "INSERT INTO log_slots (slot, origin, root) SELECT s, 'o' || s, $1"
-            " FROM generate_series(0, 1) AS s",
+            "INSERT INTO log_slots (slot, origin, root, signed_size, signed_root, seal)"
+            " SELECT s, 'o' || s, $1, 0, $1, $1 FROM generate_series(0, 1) AS s",
             EMPTY_ROOT,
         )
         await connection.execute(
