@@ -42,6 +42,8 @@ _GONE: Final = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
+# While a cluster has no leader every node may answer, and none of them be the one that is wanted.
+_NOT_LET_IN: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError)
 _APPLICATION: Final = "sekisho"
 # Days and months begin as empty tables: a plan made then would read them whole for as long as it
 # is kept. Everything here is found by an index.
@@ -115,7 +117,7 @@ class Database:
                 server_settings=dict(settings),
                 reset=_leave_as_it_is,
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        except _NOT_LET_IN as error:
             raise UnavailableError(f"database: {type(error).__name__}") from error
         return cls(dsn, pool)
 
@@ -224,7 +226,7 @@ class Database:
             except BaseException:
                 connection.terminate()
                 raise
-        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        except _NOT_LET_IN as error:
             raise UnavailableError(f"database: {type(error).__name__}") from error
         _watch_socket(connection)
 

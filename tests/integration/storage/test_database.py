@@ -101,3 +101,16 @@ async def test_a_connection_that_nobody_gives_back_does_not_keep_it_open(
 
     with pytest.raises(asyncpg.InterfaceError):
         await kept.fetchval("SELECT 1")
+
+
+async def test_a_cluster_without_a_leader_is_no_database_for_now(dsns: Dsns) -> None:
+    """Whoever writes tries again and again, and must not end of it."""
+    nobody = f"{dsns.app}&target_session_attrs=standby"
+    database = await Database.open(dsns.app, connections_max=1)
+    database._dsn = nobody
+
+    with pytest.raises(UnavailableError, match="TargetServerAttributeNotMatched"):
+        await Database.open(nobody)
+    with pytest.raises(UnavailableError, match="TargetServerAttributeNotMatched"):
+        await database.connect_writer(lambda _: None)
+    await database.close()
