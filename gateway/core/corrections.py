@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from codes.canonical import b64, tokyo_day
+from gateway.core.day_book import DayBook
 from gateway.core.outcomes import KEPT_DAYS
 from gateway.core.problems import item_problem
-from gateway.errors import NotFoundError, SekishoError
+from gateway.errors import NotFoundError, SekishoError, UnavailableError
 from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, SearchColumns, new_id
 from gateway.flows.statements import (
@@ -34,6 +35,7 @@ class CorrectionDesk:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._days = DayBook(context.vault.days)
 
     async def answer(self, sender: str, request: CorrectionNoticesRequest) -> AcknowledgedAnswer:
         """Return for each notice that it was taken, once however often it comes."""
@@ -51,8 +53,13 @@ class CorrectionDesk:
             elif found is None or not _is_party(sender, found):
                 results.append(NotFoundError("correction: no permit of this party"))
             else:
+                try:
+                    person = self._days.open(found.permitted).person
+                except UnavailableError as error:
+                    results.append(error)
+                    continue
                 results.append(asked.permit_id)
-                drafts.append((place, _draft(sender, item, found)))
+                drafts.append((place, _draft(sender, item, found, person)))
         await record_corrections(self._context, sender, drafts, results)
         return AcknowledgedAnswer(results=[_result(result) for result in results])
 
@@ -77,16 +84,14 @@ def _is_party(sender: str, found: RecordedPermit) -> bool:
     return sender in (found.permitted.inquirer, found.permitted.provider)
 
 
-def _draft(sender: str, statement: Statement, found: RecordedPermit) -> Draft:
+def _draft(sender: str, statement: Statement, found: RecordedPermit, person: bytes) -> Draft:
     permitted, leaf, entry_id = found.permitted, statement.entry.leaf_hash, new_id()
     return Draft(
         entry_id=entry_id,
         kind=CORRECTION,
         members={"of": leaf.hex(), "permit_id": permitted.permit_id},
-        private={"party": sender, "person": b64(permitted.person)},
-        search=SearchColumns(
-            subject=permitted.person, counterparty=sender, permit_id=permitted.permit_id
-        ),
+        private={"party": sender, "person": b64(person)},
+        search=SearchColumns(subject=person, counterparty=sender, permit_id=permitted.permit_id),
         effects=(
             CoreOutcomeTaken(
                 inquiry_day=permitted.inquiry_day,

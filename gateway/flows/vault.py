@@ -13,6 +13,7 @@ from certs.boxes import Box, row_ad
 from certs.keystore import KeyStore
 from codes.network_code import CodeColumn, NetworkCode
 from codes.numbers import UnifiedNumber
+from gateway.flows.day_keys import DayKeys
 
 CODE_COLUMN: Final = "network_codes"
 _SUBJECT_LABEL: Final = b"sekisho/subject-index/v1\0"
@@ -25,6 +26,7 @@ class Vault:
     def __init__(self, keys: KeyStore) -> None:
         self.keys: Final = keys
         self.organisation: Final = keys.organisation
+        self.days: Final = DayKeys(keys)
         self._boxes: dict[tuple[str, int], Box] = {}
         self._subject_key: Final = keys.column(_SUBJECT_COLUMN).raw
         self._codes: Final = CodeColumn(
@@ -86,6 +88,21 @@ class Vault:
     def code(self, stored: bytes) -> NetworkCode:
         """Return the network code that was stored; raises `CodesError` for any other bytes."""
         return self._codes.decrypt(stored)
+
+    def destroy(self, key_id: str) -> None:
+        """Destroy a key for good, and what this process made of it."""
+        self.keys.destroy(key_id)
+        self._forget()
+
+    async def forget_destroyed(self) -> None:
+        """Drop from this process's memory every key that another one destroyed."""
+        if self.keys.forget_destroyed():
+            self._forget()
+
+    def _forget(self) -> None:
+        # Boxes are made again of the keys that are still in memory.
+        self._boxes.clear()
+        self.days.forget()
 
     def _box(self, table: str, year: int) -> Box:
         box = self._boxes.get((table, year))
