@@ -82,8 +82,29 @@ def row_ad(organisation: str, table: str, column: str, row_id: str, generation: 
     return f"{organisation}\0{table}\0{column}\0{row_id}\0{generation}".encode()
 
 
+class BlindIndex:
+    """Finds values of one field among what lies under one key; make it once and keep it."""
+
+    __slots__ = ("_field_key", "_key_id")
+
+    def __init__(self, key: SecretKey, field: str) -> None:
+        self._field_key: Final = _field_key(key, field)
+        self._key_id: Final = key.key_id
+
+    @counted("blind_index")
+    def of(self, value: bytes) -> bytes:
+        """Return the 32 bytes by which `value` is found; without the key they say nothing."""
+        return hmac.digest(self._field_key, value, hashlib.sha256)
+
+    def __repr__(self) -> str:
+        return f"BlindIndex({self._key_id}, masked)"
+
+
 @counted("blind_index")
 def blind_index(month_key: SecretKey, field: str, value: bytes) -> bytes:
     """Return the 32 bytes by which a search finds `value` in `field` among one month's records."""
-    field_key = hmac.digest(month_key.raw, _SEARCH_LABEL + field.encode("ascii"), hashlib.sha256)
-    return hmac.digest(field_key, value, hashlib.sha256)
+    return hmac.digest(_field_key(month_key, field), value, hashlib.sha256)
+
+
+def _field_key(key: SecretKey, field: str) -> bytes:
+    return hmac.digest(key.raw, _SEARCH_LABEL + field.encode("ascii"), hashlib.sha256)

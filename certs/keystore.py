@@ -42,6 +42,8 @@ STORE_FORMAT: Final = 1
 KEY_BYTES: Final = 32
 LONG_KEY_BYTES: Final = 64  # AES-SIV takes two keys of 256 bits
 
+STORAGE: Final = "storage"
+DAY: Final = "day"
 STORE_FILE: Final = "store.json"
 LOCK_FILE: Final = "lock"
 KEY_SUFFIX: Final = ".key"
@@ -51,9 +53,14 @@ _MAGIC: Final = b"sekisho-key/1 "
 _AD_LABEL: Final = "sekisho/key-store/v1"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _KEY_IDS: Final = (
-    (re.compile(r"storage/[a-z0-9_]{1,63}/\d{4}", re.ASCII), KEY_BYTES),
+    (re.compile(r"storage/[a-z0-9_]{1,63}/\d{4}(?:0[1-9]|1[0-2])?", re.ASCII), KEY_BYTES),
     (re.compile(r"month/\d{4}-(?:0[1-9]|1[0-2])", re.ASCII), KEY_BYTES),
-    (re.compile(r"day/\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])", re.ASCII), KEY_BYTES),
+    (
+        re.compile(
+            r"day/[a-z0-9_]{1,63}/\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])", re.ASCII
+        ),
+        KEY_BYTES,
+    ),
     (re.compile(r"column/[a-z0-9_]{1,63}", re.ASCII), LONG_KEY_BYTES),
     (re.compile(r"secret/[a-z0-9][a-z0-9-]{0,95}", re.ASCII), LONG_KEY_BYTES),
 )
@@ -92,9 +99,9 @@ class KeyStore:
         network, organisation = _read_description(directory, master)
         return cls(directory, master, network=network, organisation=organisation)
 
-    def storage(self, table: str, year: int, *, create: bool = True) -> SecretKey:
-        """Return the key of one table and year (32 bytes)."""
-        return self.key(f"storage/{table}/{year:04d}", create=create)
+    def storage(self, table: str, period: int, *, create: bool = True) -> SecretKey:
+        """Return the key of one table and period, the year 2026 or the month 202607 (32 bytes)."""
+        return self.key(f"{STORAGE}/{table}/{period:04d}", create=create)
 
     def column(self, name: str, *, create: bool = True) -> SecretKey:
         """Return the AES-SIV key of one column of network codes (64 bytes)."""
@@ -104,9 +111,9 @@ class KeyStore:
         """Return the key of the records of one month, `2026-07` in Asia/Tokyo (32 bytes)."""
         return self.key(f"month/{month}", create=create)
 
-    def day(self, day: date, *, create: bool = True) -> SecretKey:
-        """Return the key of the transient data of one day (32 bytes)."""
-        return self.key(f"day/{day.isoformat()}", create=create)
+    def day(self, table: str, day: date, *, create: bool = True) -> SecretKey:
+        """Return the key of what one table keeps of one day (32 bytes)."""
+        return self.key(f"{DAY}/{table}/{day.isoformat()}", create=create)
 
     def secret(self, name: str, *, create: bool = True) -> SecretKey:
         """Return a named secret, such as the core's code secret or a code key (64 bytes)."""
@@ -151,6 +158,15 @@ class KeyStore:
     def forget(self, key_id: str) -> None:
         """Drop the key from this process's memory."""
         self._known.pop(key_id, None)
+
+    def forget_destroyed(self) -> tuple[str, ...]:
+        """Drop from memory what another process destroyed; return the ids of those keys."""
+        destroyed = tuple(
+            key_id for key_id in list(self._known) if self._path(key_id, DESTROYED_SUFFIX).exists()
+        )
+        for key_id in destroyed:
+            self.forget(key_id)
+        return destroyed
 
     def rewrap(self, new_master: MasterWrapper) -> None:
         """Put every key under a new master key; after a crash the same call finishes the work.

@@ -11,7 +11,9 @@ from typing import Final
 from certs.sealing import MessageSealer, pack_code
 from codes.canonical import instant
 from gateway.core.code_book import CodeBook
+from gateway.core.day_book import DayBook, PermitSecret
 from gateway.core.verdicts import NOTICE
+from gateway.errors import UnavailableError
 from gateway.flows.context import Context
 from gateway.flows.outbox import RowVerdict, verdict_of
 from gateway.flows.record_types import Recorded
@@ -35,14 +37,14 @@ class Notices:
     def __init__(self, context: Context, codes: CodeBook) -> None:
         self._context = context
         self._codes = codes
+        self._days = DayBook(context.vault.days)
 
     async def send_rows(self, provider: str, rows: Sequence[OutboxRow]) -> list[RowVerdict]:
         """Tell the provider of the permits these rows name; called by the outbox job."""
         permits = await self._permits(rows)
-        entries = await self._context.writer.recall(
-            [found.permitted.entry_id for found in permits.values()]
-        )
-        told = await self._send(provider, list(permits.values()), entries) if permits else {}
+        opened, told = self._opened(permits)
+        entries = await self._context.writer.recall([permitted.entry_id for permitted, _ in opened])
+        told |= await self._send(provider, opened, entries) if opened else {}
         # A permit whose day has been dropped has long expired.
         return [told.get(str(row.body["permit_id"]), RowVerdict.DEAD) for row in rows]
 
@@ -56,13 +58,29 @@ class Notices:
                 last=max(days),
             )
 
+    def _opened(
+        self, permits: Mapping[str, RecordedPermit]
+    ) -> tuple[list[tuple[Permitted, PermitSecret]], dict[str, RowVerdict]]:
+        """Return whom permits are about, and which wait: one box that is shut holds no other up."""
+        opened: list[tuple[Permitted, PermitSecret]] = []
+        shut: dict[str, RowVerdict] = {}
+        for permit_id, found in permits.items():
+            try:
+                opened.append((found.permitted, self._days.open(found.permitted)))
+            except UnavailableError:
+                shut[permit_id] = RowVerdict.RETRY
+        return opened, shut
+
     async def _send(
-        self, provider: str, permits: Sequence[RecordedPermit], entries: Mapping[str, Recorded]
+        self,
+        provider: str,
+        permits: Sequence[tuple[Permitted, PermitSecret]],
+        entries: Mapping[str, Recorded],
     ) -> dict[str, RowVerdict]:
         sealer = start_sealing(self._context.trust, PURPOSE, recipient=provider)
         items = [
-            self._notice(found.permitted, entries[found.permitted.entry_id], sealer)
-            for found in permits
+            self._notice(permitted, secret, entries[permitted.entry_id], sealer)
+            for permitted, secret in permits
         ]
         message = NoticesRequest(keys=[key_to_wire(sealer.header)], items=items)
         answer = await self._context.peers.post(provider, PATH, message, AcknowledgedAnswer)
@@ -73,13 +91,19 @@ class Notices:
             for item, result in zip(items, answer.results, strict=True)
         }
 
-    def _notice(self, permitted: Permitted, recorded: Recorded, sealer: MessageSealer) -> Notice:
+    def _notice(
+        self,
+        permitted: Permitted,
+        secret: PermitSecret,
+        recorded: Recorded,
+        sealer: MessageSealer,
+    ) -> Notice:
         granted = recorded.public or parse_entry(recorded.entry).public
         if not isinstance(granted, PermitGranted):
             raise PeerProtocolError("notices: a row of another kind")
-        code = self._codes.code_of(permitted.person, permitted.provider)
+        code = self._codes.code_of(secret.person, permitted.provider)
         sealed = sealer.seal(
-            pack_code(permitted.salt_p, code.raw),
+            pack_code(secret.salt, code.raw),
             inquiry_leaf=None,  # a notice names the permit alone
             permit_id=permitted.permit_id,
         )

@@ -11,8 +11,9 @@ from datetime import date, datetime, timedelta
 from typing import Final, TypeAlias
 
 from codes.canonical import b64, parse_instant, tokyo_day
+from gateway.core.day_book import DayBook
 from gateway.core.problems import item_problem
-from gateway.errors import NotFoundError, RefusedError, SekishoError
+from gateway.errors import NotFoundError, RefusedError, SekishoError, UnavailableError
 from gateway.flows.context import Context
 from gateway.flows.record_types import (
     Draft,
@@ -136,6 +137,7 @@ class OutcomeDesk:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._days = DayBook(context.vault.days)
 
     async def answer(self, sender: str, request: OutcomesRequest) -> OutcomesAnswer:
         """Return for each item that it was taken, or why not; raises as `PermitDesk.answer`."""
@@ -169,7 +171,10 @@ class OutcomeDesk:
                 reason = _contradiction(one, found)
                 if reason is not None:
                     results[one.leaf] = RefusedError("outcome: refused", reason=reason)
-                drafts.append((one, _draft(sender, one, found.permit, reason)))
+                try:
+                    drafts.append((one, self._draft(sender, one, found.permit, reason)))
+                except UnavailableError as error:
+                    results[one.leaf] = error
         if drafts:
             results |= await self._record(sender, drafts, known)
         return results
@@ -203,10 +208,58 @@ class OutcomeDesk:
             results[one.leaf] = found
             if all(told.leaf != one.leaf for told in found.told):
                 results[one.leaf] = RefusedError("outcome: refused", reason=OUTCOME_DIFFERS)
-                refusals.append(_draft(sender, one, found.permit, OUTCOME_DIFFERS))
+                refusals.append(self._draft(sender, one, found.permit, OUTCOME_DIFFERS))
         if refusals:
             await self._context.writer.append(refusals, source=sender)
         return results
+
+    def _draft(self, sender: str, one: Said, permit: RecordedPermit, reason: str | None) -> Draft:
+        """Return the entry that the core makes of a party's word, taken or refused.
+
+        Raises `UnavailableError` if it cannot be told whom the permit is about.
+        """
+        permitted, entry_id = permit.permitted, new_id()
+        person = self._days.open(permitted).person
+        members: dict[str, object] = {name: getattr(one.word, name, None) for name in _ABOUT}
+        members |= {"permit_id": one.permit_id, "of": one.leaf.hex()}
+        effects: tuple[CoreOutcomeTaken, ...] = ()
+        if reason is not None:
+            members |= {
+                "reason": reason,
+                "counterparty": sender,
+                "inquirer": permitted.inquirer,
+                "provider": permitted.provider,
+            }
+        else:
+            members |= {"party": sender, "outcome": one.word.outcome}
+            effects = (
+                CoreOutcomeTaken(
+                    inquiry_day=permitted.inquiry_day,
+                    permit_id=one.permit_id,
+                    leaf=one.leaf,
+                    party=sender,
+                    kind=one.kind,
+                    outcome=one.word.outcome,
+                    of=one.of,
+                    entry_id=entry_id,
+                ),
+            )
+        information = getattr(one.word, "information", None)
+        return Draft(
+            entry_id=entry_id,
+            kind=KIND if reason is None else "refusal",
+            members=members,
+            private={"person": b64(person)},
+            search=SearchColumns(
+                subject=person,
+                outcome=reason or one.word.outcome,
+                counterparty=sender,
+                procedure=one.word.procedure,
+                information=information.term if information is not None else None,
+                permit_id=one.permit_id,
+            ),
+            effects=effects,
+        )
 
     async def _known(self, said: Sequence[Said], now: datetime) -> dict[str, Known]:
         first, last = _window(said, now)
@@ -304,51 +357,6 @@ def _equal(word: Word, name: str, expected: str) -> bool:
 
 def _same_instant(text: str | None, expected: datetime) -> bool:
     return text is None or parse_instant(text) == expected
-
-
-def _draft(sender: str, one: Said, permit: RecordedPermit, reason: str | None) -> Draft:
-    """Return the entry that the core makes of a party's word, taken or refused."""
-    permitted, entry_id = permit.permitted, new_id()
-    members: dict[str, object] = {name: getattr(one.word, name, None) for name in _ABOUT}
-    members |= {"permit_id": one.permit_id, "of": one.leaf.hex()}
-    effects: tuple[CoreOutcomeTaken, ...] = ()
-    if reason is not None:
-        members |= {
-            "reason": reason,
-            "counterparty": sender,
-            "inquirer": permitted.inquirer,
-            "provider": permitted.provider,
-        }
-    else:
-        members |= {"party": sender, "outcome": one.word.outcome}
-        effects = (
-            CoreOutcomeTaken(
-                inquiry_day=permitted.inquiry_day,
-                permit_id=one.permit_id,
-                leaf=one.leaf,
-                party=sender,
-                kind=one.kind,
-                outcome=one.word.outcome,
-                of=one.of,
-                entry_id=entry_id,
-            ),
-        )
-    information = getattr(one.word, "information", None)
-    return Draft(
-        entry_id=entry_id,
-        kind=KIND if reason is None else "refusal",
-        members=members,
-        private={"person": b64(permitted.person)},
-        search=SearchColumns(
-            subject=permitted.person,
-            outcome=reason or one.word.outcome,
-            counterparty=sender,
-            procedure=one.word.procedure,
-            information=information.term if information is not None else None,
-            permit_id=one.permit_id,
-        ),
-        effects=effects,
-    )
 
 
 def _result(found: Known | SekishoError) -> OutcomeResult:

@@ -5,7 +5,7 @@ decision on an older gate is made anew; an answer that somebody else gave meanwh
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -14,6 +14,7 @@ import structlog
 from codes.canonical import tokyo_day
 from gateway import metrics
 from gateway.core.code_book import CodeBook
+from gateway.core.day_book import DayBook, PermitSecret
 from gateway.core.inquiries import ReadInquiry, read_inquiries
 from gateway.core.problems import item_problem
 from gateway.core.tokens import TokenItem, Tokens, make_tokens
@@ -52,6 +53,7 @@ class Answered:
     read: ReadInquiry
     recorded: Recorded
     permitted: Permitted | None = None
+    secret: PermitSecret | None = field(default=None, repr=False)
     reason: str | None = None
     token_begins: datetime | None = None
 
@@ -62,6 +64,7 @@ class PermitDesk:
     def __init__(self, context: Context, codes: CodeBook, rules: PermitRules) -> None:
         self._context = context
         self._codes = codes
+        self._days = DayBook(context.vault.days)
         self._rules = rules
 
     async def answer(self, sender: str, request: PermitsRequest) -> PermitsAnswer:
@@ -102,23 +105,38 @@ class PermitDesk:
         """Decide once; what turned out stale or answered meanwhile stays out."""
         gate = await self._context.gate.current()
         now = self._context.clock.now()
+        today = tokyo_day(now)
+        words = self._words(sender, waiting, today)
         deciding = Round(
             trust=self._context.trust,
             codes=self._codes,
+            days=self._days,
+            words=words,
             sender=sender,
             now=now,
             gate_version=gate.version,
             request_life=self._rules.request_life,
             providers_max=self._rules.providers_per_person_day_max,
         )
-        found = await self._gather(sender, waiting, tokyo_day(now))
+        found = await self._gather(sender, waiting, words, today)
         verdicts = [deciding.decide(*pair) for pair in zip(waiting, found, strict=True)]
         answers = await self._repeat(waiting, verdicts)
         answers |= await self._record(sender, waiting, verdicts, gate.version)
         return answers
 
-    async def _gather(
+    def _words(
         self, sender: str, waiting: Sequence[ReadInquiry], today: date
+    ) -> dict[bytes, bytes]:
+        """Return everybody asked about as they are counted today."""
+        people = {read.person for read in waiting if read.person is not None}
+        return {person: self._days.contact(today, sender, person) for person in people}
+
+    async def _gather(
+        self,
+        sender: str,
+        waiting: Sequence[ReadInquiry],
+        words: Mapping[bytes, bytes],
+        today: date,
     ) -> list[Found]:
         asked = [
             Asked(
@@ -126,6 +144,7 @@ class PermitDesk:
                 leaf=read.leaf,
                 provider=read.inquiry.provider,
                 person=read.person,
+                contact=words.get(read.person) if read.person is not None else None,
             )
             for read in waiting
         ]
@@ -147,7 +166,31 @@ class PermitDesk:
         found = await self._context.writer.find(
             [verdict.answer.entry_id for _, verdict in repeated.values()]
         )
-        return {leaf: _repeated(read, verdict, found) for leaf, (read, verdict) in repeated.items()}
+        return {
+            leaf: self._repeated(read, verdict, found) for leaf, (read, verdict) in repeated.items()
+        }
+
+    def _repeated(
+        self, read: ReadInquiry, verdict: Repeated, found: Mapping[str, Recorded]
+    ) -> Answered | SekishoError:
+        recorded = found.get(verdict.answer.entry_id)
+        if recorded is None:
+            return UnavailableError("permits: the entry of a known answer is not there")
+        if not isinstance(verdict.answer, Permitted):
+            metrics.PERMITS.labels(outcome="repeated").inc()
+            return Answered(read=read, recorded=recorded, reason=verdict.answer.reason)
+        try:
+            secret = self._days.open(verdict.answer)
+        except UnavailableError as error:
+            return error
+        metrics.PERMITS.labels(outcome="repeated").inc()
+        return Answered(
+            read=read,
+            recorded=recorded,
+            permitted=verdict.answer,
+            secret=secret,
+            token_begins=verdict.token_begins,
+        )
 
     async def _record(
         self,
@@ -197,10 +240,11 @@ class PermitDesk:
                     begins=_begins(answer, now),
                     inquiry=answer.read.inquiry,
                     permitted=answer.permitted,
+                    secret=answer.secret,
                     permit_leaf=answer.recorded.leaf_hash,
                 )
                 for answer in said
-                if answer.permitted is not None
+                if answer.permitted is not None and answer.secret is not None
             ],
         )
         results = [
@@ -208,23 +252,6 @@ class PermitDesk:
             for item in items
         ]
         return PermitsAnswer(groups=proven.groups, tokens=tokens.texts, results=results)
-
-
-def _repeated(
-    read: ReadInquiry, verdict: Repeated, found: Mapping[str, Recorded]
-) -> Answered | SekishoError:
-    recorded = found.get(verdict.answer.entry_id)
-    if recorded is None:
-        return UnavailableError("permits: the entry of a known answer is not there")
-    metrics.PERMITS.labels(outcome="repeated").inc()
-    if isinstance(verdict.answer, Permitted):
-        return Answered(
-            read=read,
-            recorded=recorded,
-            permitted=verdict.answer,
-            token_begins=verdict.token_begins,
-        )
-    return Answered(read=read, recorded=recorded, reason=verdict.answer.reason)
 
 
 def _settled(read: ReadInquiry, verdict: Fresh, outcome: Outcome) -> Answered | SekishoError:
@@ -242,6 +269,7 @@ def _settled(read: ReadInquiry, verdict: Fresh, outcome: Outcome) -> Answered | 
         read=read,
         recorded=outcome,
         permitted=verdict.permitted,
+        secret=verdict.secret,
         reason=verdict.reason,
         token_begins=verdict.permitted.requested_at if verdict.permitted is not None else None,
     )

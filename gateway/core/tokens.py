@@ -14,6 +14,7 @@ from certs.sealing import MessageSealer, pack_code
 from certs.terms import TERMS
 from codes.canonical import b64, instant
 from gateway.core.code_book import CodeBook
+from gateway.core.day_book import PermitSecret
 from gateway.flows.sealed import start_sealing
 from gateway.flows.trust import Trust
 from gateway.records.kinds import Inquiry
@@ -29,6 +30,7 @@ class TokenItem:
     begins: datetime
     inquiry: Inquiry
     permitted: Permitted
+    secret: PermitSecret = field(repr=False)
     permit_leaf: bytes
 
 
@@ -83,9 +85,9 @@ def _signer(trust: Trust, begins: datetime) -> PermitSigner:
 
 def _permit(item: TokenItem, codes: CodeBook, sealer: MessageSealer) -> Permit:
     permitted, inquiry = item.permitted, item.inquiry
-    code = codes.code_of(permitted.person, permitted.provider)
+    code = codes.code_of(item.secret.person, permitted.provider)
     sealed = sealer.seal(
-        pack_code(permitted.salt_p, code.raw),
+        pack_code(item.secret.salt, code.raw),
         inquiry_leaf=permitted.inquiry_leaf,
         permit_id=permitted.permit_id,
     )

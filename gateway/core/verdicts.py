@@ -7,6 +7,7 @@ that fails is the reason.
 
 import secrets
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -18,6 +19,7 @@ from certs.organisations import WITHDRAWN
 from certs.permits import LIFETIME_S
 from codes.canonical import b64, instant, tokyo_day
 from gateway.core.code_book import CodeBook
+from gateway.core.day_book import DayBook, PermitSecret
 from gateway.core.inquiries import ReadInquiry
 from gateway.flows.lawful import (
     LawfulInquiry,
@@ -67,6 +69,7 @@ class Fresh:
 
     draft: Draft
     permitted: Permitted | None = None
+    secret: PermitSecret | None = field(default=None, repr=False)
     reason: str | None = None
 
 
@@ -83,10 +86,15 @@ Verdict: TypeAlias = Fresh | Repeated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One message's decisions on one version of directory, allow list and gate."""
+    """One message's decisions on one version of directory, allow list and gate.
+
+    `words` are the people asked about, each as counted today.
+    """
 
     trust: Trust
     codes: CodeBook
+    days: DayBook
+    words: Mapping[bytes, bytes] = field(repr=False)
     sender: str
     now: datetime
     gate_version: int
@@ -193,6 +201,7 @@ class Round:
         permit_id, entry_id = new_id(), new_id()
         subject_p = subject_commitment(salt, code.raw)
         request_expires = self.now + self.request_life
+        secret = PermitSecret(person=person, salt=salt)
         effect = CoreInquiryAnswered(
             inquiry_day=read.day,
             inquirer=self.sender,
@@ -201,12 +210,12 @@ class Round:
             provider=provider,
             requested_at=self.now,
             permit_id=permit_id,
-            person=person,
+            sealed=self.days.seal(secret, day=read.day, inquirer=self.sender, leaf=read.leaf),
             subject_p=subject_p,
-            salt_p=salt,
             token_expires=token_expiry(self.now),
             request_expires=request_expires,
             contact_day=tokyo_day(self.now),
+            contact=self.words[person],
             providers_max=self.providers_max,
         )
         members = _told(inquiry) | {
@@ -230,7 +239,7 @@ class Round:
             effects=(effect, notice_row(permit_id, effect, self.request_life)),
             gate_version=self.gate_version,
         )
-        return Fresh(draft=draft, permitted=_permitted(effect, permit_id, person, subject_p, salt))
+        return Fresh(draft=draft, permitted=_permitted(effect), secret=secret)
 
     def _refuse(
         self,
@@ -243,6 +252,7 @@ class Round:
         """Return a refusal; one of a repeated permit changes nothing of the first answer."""
         inquiry, entry_id = read.inquiry, new_id()
         permit_id = repeated.permit_id if repeated is not None else None
+        contact = self.words[read.person] if is_contact and read.person is not None else None
         members = _told(inquiry) | {
             "reason": reason,
             "of": read.leaf.hex(),
@@ -262,8 +272,8 @@ class Round:
             provider=inquiry.provider,
             requested_at=self.now,
             reason=reason,
-            person=read.person,
-            contact_day=tokyo_day(self.now) if is_contact else None,
+            contact_day=tokyo_day(self.now) if contact is not None else None,
+            contact=contact,
             providers_max=self.providers_max,
         )
         draft = Draft(
@@ -324,13 +334,14 @@ def _private(read: ReadInquiry, person: bytes | None) -> dict[str, object]:
     return private
 
 
-def _permitted(
-    effect: CoreInquiryAnswered, permit_id: str, person: bytes, subject_p: bytes, salt: bytes
-) -> Permitted:
+def _permitted(effect: CoreInquiryAnswered) -> Permitted:
+    assert effect.permit_id is not None
+    assert effect.subject_p is not None
+    assert effect.sealed is not None
     assert effect.token_expires is not None
     assert effect.request_expires is not None
     return Permitted(
-        permit_id=permit_id,
+        permit_id=effect.permit_id,
         inquiry_day=effect.inquiry_day,
         inquirer=effect.inquirer,
         provider=effect.provider,
@@ -339,7 +350,6 @@ def _permitted(
         requested_at=effect.requested_at,
         token_expires=effect.token_expires,
         request_expires=effect.request_expires,
-        person=person,
-        subject_p=subject_p,
-        salt_p=salt,
+        subject_p=effect.subject_p,
+        sealed=effect.sealed,
     )

@@ -17,9 +17,9 @@ PERMIT_AFTER_DAYS_MAX: Final = timedelta(days=8)
 class CoreInquiryAnswered(Effect):
     """This statement has its answer exactly when the permit or refusal is recorded.
 
-    Either `reason` (a refusal) or `permit_id` and all that a later token repeats. `contact_day`
-    counts the provider among those that the inquirer asked about the person on that day; beyond
-    `providers_max` the effect is refused. `person` is the core's management code.
+    Either `reason` (a refusal) or `permit_id` and all that a later token repeats, whom it is about
+    `sealed` under the day's key. `contact_day` counts the provider among those that the inquirer
+    asked about the `contact` on that day; beyond `providers_max` the effect is refused.
     """
 
     KIND: ClassVar[str] = "core_inquiry"
@@ -32,12 +32,12 @@ class CoreInquiryAnswered(Effect):
     requested_at: datetime
     reason: str | None = None
     permit_id: str | None = None
-    person: bytes | None = field(default=None, repr=False)
+    sealed: bytes | None = field(default=None, repr=False)
     subject_p: bytes | None = field(default=None, repr=False)
-    salt_p: bytes | None = field(default=None, repr=False)
     token_expires: datetime | None = None
     request_expires: datetime | None = None
     contact_day: date | None = None
+    contact: bytes | None = field(default=None, repr=False)
     providers_max: int = 0
 
     @property
@@ -48,12 +48,16 @@ class CoreInquiryAnswered(Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be found out for one item: the statement, and the person if one opened."""
+    """What is to be found out for one item: the statement, and the person if one opened.
+
+    `contact` is the person as counted today.
+    """
 
     inquiry_day: date
     leaf: bytes
     provider: str
     person: bytes | None = field(default=None, repr=False)
+    contact: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +73,8 @@ class Permitted:
     requested_at: datetime
     token_expires: datetime
     request_expires: datetime
-    person: bytes = field(repr=False)
     subject_p: bytes = field(repr=False)
-    salt_p: bytes = field(repr=False)
+    sealed: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,17 +107,17 @@ class Found:
 # index: a join or EXISTS may read the whole day instead, by a plan made when the day was young.
 _GATHER: Final[LiteralString] = """
     SELECT i.inquiry_day, i.inquirer, i.leaf, i.entry_id, i.provider, i.requested_at, i.reason,
-           i.permit_id, i.person, i.subject_p, i.salt_p, i.token_expires, i.request_expires,
+           i.permit_id, i.sealed, i.subject_p, i.token_expires, i.request_expires,
            (SELECT true FROM core_holders AS h
              WHERE h.person = a.person AND h.organisation = a.provider) IS NOT NULL AS has_code,
            ARRAY(SELECT c.provider FROM core_contacts AS c
-                  WHERE c.day = $6 AND c.inquirer = $1 AND c.person = a.person) AS contacts
-      FROM unnest($2::date[], $3::bytea[], $4::text[], $5::bytea[]) WITH ORDINALITY
-           AS a (inquiry_day, leaf, provider, person, place)
+                  WHERE c.day = $7 AND c.inquirer = $1 AND c.contact = a.contact) AS contacts
+      FROM unnest($2::date[], $3::bytea[], $4::text[], $5::bytea[], $6::bytea[]) WITH ORDINALITY
+           AS a (inquiry_day, leaf, provider, person, contact, place)
       LEFT JOIN LATERAL (
            SELECT k.* FROM core_inquiries AS k
             WHERE k.leaf = a.leaf AND k.inquirer = $1 AND k.inquiry_day = a.inquiry_day
-              AND k.inquiry_day BETWEEN $7 AND $8
+              AND k.inquiry_day BETWEEN $8 AND $9
             LIMIT 1) AS i ON true
      ORDER BY a.place
 """
@@ -132,6 +135,7 @@ async def gather(
         [item.leaf for item in asked],
         [item.provider for item in asked],
         [item.person for item in asked],
+        [item.contact for item in asked],
         contact_day,
         min(days),
         max(days),
@@ -150,7 +154,7 @@ async def gather(
 # the whole range. So the upper bound is none an index knows, and entries are found one by one.
 _PERMITS: Final[LiteralString] = """
     SELECT i.inquiry_day, i.inquirer, i.leaf, i.entry_id, i.provider, i.requested_at, i.reason,
-           i.permit_id, i.person, i.subject_p, i.salt_p, i.token_expires, i.request_expires,
+           i.permit_id, i.sealed, i.subject_p, i.token_expires, i.request_expires,
            e.leaf_hash
       FROM core_inquiries AS i
      CROSS JOIN LATERAL (SELECT l.leaf_hash FROM log_entries AS l
@@ -216,7 +220,7 @@ _PERMITS_OF: Final[LiteralString] = """
           LIMIT $7
     )
     SELECT p.inquiry_day, p.inquirer, p.leaf, p.entry_id, p.provider, p.requested_at, p.reason,
-           p.permit_id, p.person, p.subject_p, p.salt_p, p.token_expires, p.request_expires,
+           p.permit_id, p.sealed, p.subject_p, p.token_expires, p.request_expires,
            e.leaf_hash
       FROM page AS p
      CROSS JOIN LATERAL (SELECT l.leaf_hash FROM log_entries AS l
@@ -258,7 +262,7 @@ async def permits_of(
 # Each inquiry by its leaf, and nothing else known to an index: the period narrows what was found.
 _PERMITS_OF_INQUIRIES: Final[LiteralString] = """
     SELECT i.inquiry_day, i.inquirer, i.leaf, i.entry_id, i.provider, i.requested_at, i.reason,
-           i.permit_id, i.person, i.subject_p, i.salt_p, i.token_expires, i.request_expires,
+           i.permit_id, i.sealed, i.subject_p, i.token_expires, i.request_expires,
            e.leaf_hash
       FROM unnest($2::bytea[]) AS a (leaf)
      CROSS JOIN LATERAL (SELECT k.* FROM core_inquiries AS k
@@ -330,9 +334,8 @@ def _answer(row: Record) -> Permitted | Refused | None:
         requested_at=row["requested_at"],
         token_expires=row["token_expires"],
         request_expires=row["request_expires"],
-        person=row["person"],
         subject_p=row["subject_p"],
-        salt_p=row["salt_p"],
+        sealed=row["sealed"],
     )
 
 

@@ -35,8 +35,8 @@ LOG = {
 }
 FILLED = {
     cast.CORE: {
-        "core_inquiries": {"leaf": HASH, "entry_id": UUID, "permit_id": UUID, "person": HASH},
-        "core_contacts": {"person": HASH},
+        "core_inquiries": {"leaf": HASH, "entry_id": UUID, "permit_id": UUID},
+        "core_contacts": {"contact": HASH},
         "core_outcomes": {"permit_id": UUID, "leaf": HASH, "of": HASH, "entry_id": UUID},
         "core_holders": {"person": HASH},
         "log_entries": LOG,

@@ -13,6 +13,7 @@ from gateway.flows.record_read import RecordReader, Search
 from gateway.flows.record_types import Recorded
 from gateway.records.kinds import Correction, Refusal
 from gateway.records.kinds import OutcomeTaken as OutcomeEntry
+from gateway.storage.embedded import SUPERUSER, EmbeddedPostgres
 from gateway.storage.records import find_by_permit
 from gateway.wire.lookups import (
     CorrectionNotice,
@@ -28,6 +29,7 @@ from gateway.wire.network import (
     OutcomesAnswer,
     OutcomesRequest,
 )
+from tests.integration.backups import execute
 from tests.integration.core.answers import a_person, token_of
 from tests.integration.core.conftest import Core
 from tests.integration.core.world import NAGAOKA, UNION, AskedInquiry, Member, World, parsed
@@ -310,6 +312,36 @@ async def notify(member: Member, permit_id: str, recorded: Recorded) -> Acknowle
     return await member.context.peers.post(
         "core", "/v1/correction-notices", request, AcknowledgedAnswer
     )
+
+
+async def test_whom_a_permit_is_about_is_told_or_nothing_is_recorded(
+    core: Core,
+    union: Member,
+    nagaoka: Member,
+    exchange: Exchange,
+    postgres: EmbeddedPostgres,
+) -> None:
+    """A word about nobody would be no record of a person (命令85 47③)."""
+    permit_id = exchange.permit.permit_id
+    corrected = await union.record(
+        "correction", {"of": exchange.asked.leaf, "permit_id": permit_id}
+    )
+    async with core.database.read() as connection:
+        name = await connection.fetchval("SELECT current_database()")
+    await execute(
+        postgres.dsn(SUPERUSER, name),
+        "UPDATE core_inquiries SET sealed = set_byte(sealed, 20, 255 - get_byte(sealed, 20))"
+        " WHERE permit_id = $1::uuid",
+        permit_id,
+    )
+
+    async with core.adds(outcome=0, correction=0, refusal=0):
+        _, result = await tell(nagaoka, exchange, "provision", exchange.provision())
+        (correction,) = (await notify(union, permit_id, corrected)).results
+
+    assert refused(result) == ("unavailable", None)
+    assert correction.problem is not None
+    assert correction.problem.type == "unavailable"
 
 
 async def test_a_correction_is_noted_once_however_often_it_is_told(

@@ -33,19 +33,21 @@ def test_a_key_made_once_is_the_same_for_ever(store: KeyStore) -> None:
         store.storage("replicas", 2026),
         store.column("own_code"),
         store.month("2026-07"),
-        store.day(date(2026, 7, 1)),
+        store.storage("inquiries", 202607),
+        store.day("core_contacts", date(2026, 7, 1)),
         store.secret("code-secret"),
     ]
     other = again(store)
 
     assert [key.raw for key in made] == [other.key(key.key_id).raw for key in made]
-    assert [len(key.raw) for key in made] == [32, 64, 32, 32, 64]
-    assert len({key.raw[:32] for key in made}) == 5
+    assert [len(key.raw) for key in made] == [32, 64, 32, 32, 32, 64]
+    assert len({key.raw[:32] for key in made}) == 6
     assert store.key_ids() == (
         "column/own_code",
-        "day/2026-07-01",
+        "day/core_contacts/2026-07-01",
         "month/2026-07",
         "secret/code-secret",
+        "storage/inquiries/202607",
         "storage/replicas/2026",
     )
 
@@ -86,7 +88,9 @@ def test_a_key_that_must_exist_is_not_made(store: KeyStore) -> None:
     [
         "month/2026-13",
         "month/2026-7",
-        "day/2026-07-32",
+        "day/2026-07-01",
+        "day/core_contacts/2026-07-32",
+        "storage/inquiries/202613",
         "column/../x",
         "column/",
         "storage/replicas/26",
@@ -150,6 +154,20 @@ def test_a_destroyed_file_is_overwritten_before_it_goes(store: KeyStore, tmp_pat
     assert set(another_link.read_bytes()) == {0}
 
 
+def test_a_process_finds_out_itself_what_another_destroyed(store: KeyStore) -> None:
+    other = again(store)
+    other.month("2026-07")
+    kept = other.month("2026-08")
+    store.destroy("month/2026-07")
+
+    assert other.forget_destroyed() == ("month/2026-07",)
+    assert other.forget_destroyed() == ()
+    with pytest.raises(KeyStoreError) as refused:
+        other.month("2026-07")
+    assert reason_of(refused) == "key-destroyed"
+    assert other.month("2026-08") == kept
+
+
 def test_another_process_keeps_a_destroyed_key_until_it_is_told(store: KeyStore) -> None:
     other = again(store)
     key = other.month("2026-07")
@@ -184,7 +202,9 @@ def test_a_slower_process_takes_the_key_of_the_faster_one(
 def make_keys(directory: Path, barrier: Barrier, results: "multiprocessing.Queue[str]") -> None:
     store = KeyStore.open(directory, MASTER)
     barrier.wait()
-    results.put(",".join(store.day(date(2026, 7, day)).raw.hex() for day in range(1, 21)))
+    results.put(
+        ",".join(store.day("core_contacts", date(2026, 7, day)).raw.hex() for day in range(1, 21))
+    )
 
 
 def test_processes_that_make_keys_at_once_agree(store: KeyStore) -> None:
