@@ -17,7 +17,7 @@ from gateway.clock import Clock
 from gateway.errors import NotFoundError
 from gateway.flows.record_marks import Mark, ReleasedMarks
 from gateway.flows.record_stand import Stand, beginnings, compared, stand_of
-from gateway.flows.record_types import Recorded, SlotFrozenError
+from gateway.flows.record_types import DamagedRecordError, Recorded, SlotFrozenError
 from gateway.flows.slot_seals import SlotSeals
 from gateway.logs import get_logger
 from gateway.metrics import RECORD_SIGN_SECONDS
@@ -214,6 +214,7 @@ async def prove(
         NotFoundError: a slot is not in this database.
         SlotFrozenError: what is stored of a slot is not known to be what was signed from it;
             SlotDoubtedError: nobody has looked yet.
+        DamagedRecordError: an entry is not the one that was recorded.
         RecordsError: node-not-held if tiles are missing that committed entries have.
     """
     by_slot: dict[int, list[Recorded]] = {}
@@ -297,7 +298,7 @@ def _require_included(slot: int, group: StatementGroup, checkpoint: Checkpoint) 
     root = root_from_multiproof(checkpoint.size, group.indexes, leaves, group.hashes)
     if root != checkpoint.root:
         log.error("record_altered", slot=slot)
-        raise SlotFrozenError(f"slot {slot}: an entry is not the one that was recorded")
+        raise DamagedRecordError(f"slot {slot}: an entry is not of the signed tree")
 
 
 async def _tiles_of(

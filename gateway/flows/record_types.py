@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from gateway.errors import ConflictError, UnavailableError, UnknownResultError
+from gateway.errors import ConflictError, SekishoError, UnavailableError, UnknownResultError
 from gateway.records.kinds import Public
 from gateway.records.tiles import Extension
 from gateway.storage.effects import Effect
@@ -130,6 +130,12 @@ class SlotDoubtedError(SlotFrozenError):
     def __init__(self, slot: int, why: str) -> None:
         super().__init__(f"slot {slot}: {why}")
         self.slot = slot
+
+
+class DamagedRecordError(SekishoError):
+    """The entry in the database is not what was recorded: export and verify the log."""
+
+    problem = "record-damaged"
 
 
 Outcome: TypeAlias = Recorded | EffectRefusedError | StaleDecisionError | EntryRefusedError

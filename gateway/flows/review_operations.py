@@ -15,8 +15,7 @@ from gateway.flows.archive_operations import ArchiveOperations, OpenedArchive
 from gateway.flows.context import Context
 from gateway.flows.erase_months import month_text
 from gateway.flows.record_read import RecordReader, Search
-from gateway.flows.record_types import Draft, Recorded, SearchColumns
-from gateway.flows.review_records import DamagedRecordError
+from gateway.flows.record_types import DamagedRecordError, Draft, Recorded, SearchColumns
 from gateway.flows.sign_in_staff import SOURCE
 from gateway.records.errors import RecordsError
 from gateway.records.operations import OPERATIONS, OperationRow

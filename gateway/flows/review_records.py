@@ -13,13 +13,13 @@ from certs.errors import KeyStoreError
 from codes.canonical import instant
 from codes.numbers import UnifiedNumber
 from gateway.domain.staff import Staff, StaffPermission
-from gateway.errors import NotFoundError, NotPermittedError, SekishoError
+from gateway.errors import NotFoundError, NotPermittedError
 from gateway.flows.context import Context
 from gateway.flows.corrections_of import CorrectionReader
 from gateway.flows.exchange_of import exchange_of
 from gateway.flows.person_code import code_in_records
 from gateway.flows.record_read import OpenedEntry, RecordReader, Search
-from gateway.flows.record_types import Draft, Recorded, SearchColumns
+from gateway.flows.record_types import DamagedRecordError, Draft, Recorded, SearchColumns
 from gateway.flows.sign_in_staff import SOURCE
 from gateway.records.errors import RecordsError
 from gateway.records.note import parse_note
@@ -33,12 +33,6 @@ NEVER_SHOWN: Final = frozenset({"code", "salt"})
 HIDDEN: Final = "hidden"
 
 PrivateState: TypeAlias = Literal["opened", "not-permitted", "key-destroyed"]
-
-
-class DamagedRecordError(SekishoError):
-    """The entry in the database is not what was recorded: export and verify the log."""
-
-    problem = "record-damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
