@@ -68,15 +68,6 @@ RECORD_TERMS: Final = (
         ender=Ender.OWNER,
     ),
     Term(
-        name="decision-basis",
-        what="What decisions rest on: allow lists, bodies and release rules, and when each was in"
-        " use; nothing personal",
-        tables=("basis_documents", "decision_basis"),
-        kept="for the life of the instance: records of decisions outlive what these rested on",
-        ground="法23; each decision can be derived again",
-        ender=Ender.OWNER,
-    ),
-    Term(
         name="trust",
         what="The highest directory version seen; peers whose keys wait for confirmation",
         tables=("directory_seen", "peers_unconfirmed"),

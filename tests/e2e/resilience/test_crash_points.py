@@ -24,6 +24,7 @@ from tests.e2e.resilience.presenting import (
 )
 from tests.e2e.resilience.road import Fate, road
 from tests.e2e.resilience.scene import ITEM, PERMITS, PROVISIONS, Scene, until
+from tests.integration.record_log import until_sealed_as_signed
 from tests.tools.ports import HOST
 
 WAITING_WRITERS = (
@@ -97,6 +98,9 @@ async def test_provider_does_not_know_whether_it_committed(
     request = await rogue.provisions_request(permitted)
     async with scene.another_worker(cast.NAGAOKA) as dying, serving(dying) as port:
         slot = dying.context.writer.slot
+        assert slot is not None
+        # Else what is caught waiting may be the word that the last batch was signed.
+        await until_sealed_as_signed(dying.context.database, slot)
         async with commits_wait_for_a_standby(postgres) as superuser:
             presented = asyncio.create_task(present_raw(rogue, request, port))
             async with asyncio.timeout(20):

@@ -1,29 +1,23 @@
 """`POST /v1/outcomes`: parties speak of their own permits, once, and never against them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
 
 import pytest
 
-from certs.permits import Permit
-from codes.canonical import b64, instant, parse_instant
+from codes.canonical import b64
 from gateway.flows.proofs import prove
 from gateway.flows.record_read import RecordReader, Search
 from gateway.flows.record_types import Recorded
-from gateway.records.kinds import Correction, Refusal
 from gateway.records.kinds import OutcomeTaken as OutcomeEntry
+from gateway.records.kinds import Refusal
 from gateway.storage.embedded import SUPERUSER, EmbeddedPostgres
 from gateway.storage.records import find_by_permit
 from gateway.wire.lookups import (
-    CorrectionNotice,
-    CorrectionNoticesRequest,
     StatementsFetchAnswer,
     StatementsFetchRequest,
     StatementWanted,
 )
 from gateway.wire.network import (
-    AcknowledgedAnswer,
     Outcome,
     OutcomeResult,
     OutcomesAnswer,
@@ -32,67 +26,12 @@ from gateway.wire.network import (
 from tests.integration.backups import execute
 from tests.integration.core.answers import a_person, token_of
 from tests.integration.core.conftest import Core
-from tests.integration.core.world import NAGAOKA, UNION, AskedInquiry, Member, World, parsed
+from tests.integration.core.exchange import Exchange, exchange
+from tests.integration.core.world import NAGAOKA, UNION, Member, World, parsed
 
 OTHER = "0" * 64
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
-    """A permit and what its parties record of it."""
-
-    asked: AskedInquiry
-    permit: Permit
-
-    def a_moment_later(self) -> str:
-        """Return an instant of the same day, or of the next, that is not the permit's."""
-        return instant(parse_instant(self.permit.requested_at) + timedelta(milliseconds=1))
-
-    def provision(self, **changes: object) -> dict[str, object]:
-        permit = self.permit
-        return {
-            "permit_id": permit.permit_id,
-            "permit_leaf": permit.permit_leaf,
-            "inquiry_leaf": permit.inquiry_leaf,
-            "inquirer": UNION,
-            "outcome": "no-information",
-            "requested_at": permit.requested_at,
-            "subject_p": permit.subject_p,
-            "information": {
-                "term": permit.information.term,
-                "scope": permit.information.scope,
-                "items": list(permit.information.items),
-            },
-            "law_day": permit.law_day,
-            "law_version": permit.law_version,
-            "non_disclosure": 0,
-            "non_disclosure_provider": 1,
-        } | changes
-
-    def delivery(self, provision: Recorded, **changes: object) -> dict[str, object]:
-        return {
-            "permit_id": self.permit.permit_id,
-            "provision_leaf": provision.leaf_hash.hex(),
-            "inquirer": UNION,
-            "outcome": "no-information",
-        } | changes
-
-    def receipt(self, answer: str, **changes: object) -> dict[str, object]:
-        return {
-            "inquiry_leaf": self.asked.leaf,
-            "peer": NAGAOKA,
-            "answer_leaf": answer,
-            "outcome": "no-information",
-            "permit_id": self.permit.permit_id,
-        } | changes
-
-
-@pytest.fixture
-async def exchange(world: World, core: Core, union: Member) -> Exchange:
-    """One permit, newly granted."""
-    asked = await union.ask((await a_person(core))[1])
-    answer = await union.permits(asked)
-    return Exchange(asked=asked, permit=token_of(world, union, answer.tokens[0]).permits[0])
+__all__ = ["exchange"]  # a fixture
 
 
 async def told(member: Member, permit_id: str, *recorded: Recorded) -> list[OutcomeResult]:
@@ -303,29 +242,11 @@ async def test_a_party_fetches_the_cores_statements_of_its_own_exchange(
     assert stranger.type == "not-found"
 
 
-async def notify(member: Member, permit_id: str, recorded: Recorded) -> AcknowledgedAnswer:
-    """Tell the core of a correction."""
-    proven = await prove(member.context.writer, [recorded])
-    place = proven.reference(recorded)
-    item = CorrectionNotice(permit_id=permit_id, group=place.group, index=place.index)
-    request = CorrectionNoticesRequest(groups=proven.groups, items=[item])
-    return await member.context.peers.post(
-        "core", "/v1/correction-notices", request, AcknowledgedAnswer
-    )
-
-
 async def test_whom_a_permit_is_about_is_told_or_nothing_is_recorded(
-    core: Core,
-    union: Member,
-    nagaoka: Member,
-    exchange: Exchange,
-    postgres: EmbeddedPostgres,
+    core: Core, nagaoka: Member, exchange: Exchange, postgres: EmbeddedPostgres
 ) -> None:
     """A word about nobody would be no record of a person (命令85 47③)."""
     permit_id = exchange.permit.permit_id
-    corrected = await union.record(
-        "correction", {"of": exchange.asked.leaf, "permit_id": permit_id}
-    )
     async with core.database.read() as connection:
         name = await connection.fetchval("SELECT current_database()")
     await execute(
@@ -335,68 +256,10 @@ async def test_whom_a_permit_is_about_is_told_or_nothing_is_recorded(
         permit_id,
     )
 
-    async with core.adds(outcome=0, correction=0, refusal=0):
+    async with core.adds(outcome=0, refusal=0):
         _, result = await tell(nagaoka, exchange, "provision", exchange.provision())
-        (correction,) = (await notify(union, permit_id, corrected)).results
 
     assert refused(result) == ("unavailable", None)
-    assert correction.problem is not None
-    assert correction.problem.type == "unavailable"
-
-
-async def test_a_correction_is_noted_once_however_often_it_is_told(
-    core: Core, union: Member, exchange: Exchange
-) -> None:
-    permit_id = exchange.permit.permit_id
-    recorded = await union.record("correction", {"of": exchange.asked.leaf, "permit_id": permit_id})
-
-    async with core.adds(correction=1):
-        answers = [await notify(union, permit_id, recorded) for _ in range(2)]
-
-    assert all(answer.results[0].result is not None for answer in answers)
-
-
-async def test_the_mark_that_a_correction_carries_is_kept(
-    core: Core, union: Member, exchange: Exchange
-) -> None:
-    permit_id = exchange.permit.permit_id
-    members = {"of": exchange.asked.leaf, "permit_id": permit_id, "non_disclosure": 1}
-    recorded = await union.record("correction", members)
-
-    await notify(union, permit_id, recorded)
-
-    async with core.database.read() as connection:
-        kept = parsed((await find_by_permit(connection, [permit_id]))[-1].leaf)
-    assert isinstance(kept, Correction)
-    assert (kept.of, kept.non_disclosure) == (recorded.leaf_hash.hex(), 1)
-
-
-@pytest.mark.parametrize(
-    ("kind", "told_of", "problem"),
-    [
-        ("correction", "0" * 32, ("statement-invalid", "other-permit")),
-        ("rules-changed", None, ("statement-invalid", "other-kind")),
-        ("correction", None, ("not-found", None)),
-    ],
-)
-async def test_what_corrects_nothing_of_the_teller_is_refused(
-    *,
-    core: Core,
-    nagaoka: Member,
-    exchange: Exchange,
-    kind: str,
-    told_of: str | None,
-    problem: tuple[str, str | None],
-) -> None:
-    permit_id = exchange.permit.permit_id if problem[0] != "not-found" else "1" * 32
-    members = {"of": exchange.asked.leaf, "permit_id": permit_id} if kind == "correction" else {}
-
-    async with core.adds(correction=0):
-        answer = await notify(nagaoka, told_of or permit_id, await nagaoka.record(kind, members))
-
-    refusal = answer.results[0].problem
-    assert refusal is not None
-    assert (refusal.type, refusal.reason) == problem
 
 
 async def test_a_refusal_names_the_word_it_refuses(

@@ -19,7 +19,8 @@ from gateway.wire.reconciliations import (
 )
 from tests.integration.core.answers import a_person
 from tests.integration.core.conftest import Core
-from tests.integration.core.test_outcomes import Exchange, exchange, tell
+from tests.integration.core.exchange import Exchange, exchange
+from tests.integration.core.test_outcomes import tell
 from tests.integration.core.world import IMMIGRATION, NAGAOKA, UNION, Member, World
 
 HOUR = timedelta(hours=1)
