@@ -23,8 +23,14 @@ from gateway.flows.corrections_of import MEMBERS, CorrectionReader
 from gateway.flows.exchange_of import ExchangeOf, code_in, exchange_of
 from gateway.flows.permits_at_core import permits_at_core
 from gateway.flows.record_read import OpenedEntry, RecordReader
-from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns, new_id
-from gateway.flows.review_records import DamagedRecordError
+from gateway.flows.record_types import (
+    DamagedRecordError,
+    Draft,
+    EffectRefusedError,
+    Recorded,
+    SearchColumns,
+    new_id,
+)
 from gateway.flows.sign_in_staff import SOURCE
 from gateway.flows.tell_corrections import KIND, correction_row
 from gateway.records.corrections import (

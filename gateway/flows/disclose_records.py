@@ -22,8 +22,7 @@ from gateway.flows.exchange_of import ANSWERED_WITHIN
 from gateway.flows.fact_names import FactNames
 from gateway.flows.person_code import code_in_records
 from gateway.flows.record_read import OpenedEntry, RecordReader, Search
-from gateway.flows.record_types import Draft, Recorded, SearchColumns
-from gateway.flows.review_records import DamagedRecordError
+from gateway.flows.record_types import DamagedRecordError, Draft, Recorded, SearchColumns
 from gateway.flows.sign_in_staff import SOURCE
 from gateway.records.disclosure import KINDS, Exchange, OwnEntry, exchanges_of
 from gateway.records.errors import RecordsError
