@@ -8,7 +8,7 @@ from typing import Final
 from gateway.app.export_command import export_command
 from gateway.app.floor import NETWORK, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
-from gateway.app.retention import retention_commands, retention_job, retention_task
+from gateway.app.retention import retention_commands, retention_job, retention_tasks
 from gateway.app.roles import (
     BackgroundTask,
     Command,
@@ -84,7 +84,7 @@ async def build(worker: WorkerContext) -> RoleApp:
                     EXPIRY_INTERVAL_S,
                     ExpiryJob(settings.network.keys_dir, context.trust).turn,
                 ),
-                retention_task(retention),
+                *retention_tasks(context, retention),
             ),
             commands={**export_command(context), **retention_commands(retention)},
             staff=_staff(worker, context, months),

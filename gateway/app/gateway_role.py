@@ -10,7 +10,7 @@ from gateway.app.backoffice import make_backoffice
 from gateway.app.floor import DirectoryPoll, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
 from gateway.app.peer_commands import peer_commands
-from gateway.app.retention import retention_commands, retention_job, retention_task
+from gateway.app.retention import retention_commands, retention_job, retention_tasks
 from gateway.app.roles import BackgroundTask, ListenerSpec, RoleApp, WorkerContext, periodic
 from gateway.app.staff import make_staff
 from gateway.errors import ConfigurationError
@@ -231,7 +231,7 @@ def _role(
         listeners=(*_listeners(worker, context, flows), backoffice.listener, staff.listener),
         tasks=(
             *_tasks(worker, context, flows, poll),
-            retention_task(retention),
+            *retention_tasks(context, retention),
             periodic("peers", PEERS_S, peers.turn),
             *backoffice.tasks,
             *staff.tasks,

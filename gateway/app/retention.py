@@ -9,11 +9,13 @@ from codes.canonical import instant
 from gateway.app.roles import BackgroundTask, Command, periodic
 from gateway.errors import ConflictError, InvalidRequestError
 from gateway.flows.context import Context
+from gateway.jobs.ended_keys import FORGET_S, EndedKeys
 from gateway.jobs.retention import INTERVAL_S, End, Planned, RetentionJob, plain_ends
 
 PLAN: Final = "retention-plan"
 RUN: Final = "retention-run"
 _NAME: Final = "retention"
+_FORGET: Final = "forget-keys"
 
 
 class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,13 +24,17 @@ class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def retention_job(context: Context, ends: Mapping[str, End], *, of_core: bool) -> RetentionJob:
     """Return the job of one role over its flows."""
-    plain = plain_ends(context.database, of_core=of_core)
+    keys = EndedKeys(context.database, context.vault, context.clock)
+    plain = plain_ends(context.database, keys, of_core=of_core)
     return RetentionJob(context.database, context.clock, plain | dict(ends))
 
 
-def retention_task(job: RetentionJob) -> BackgroundTask:
-    """Return the job as work of a worker; of several workers one does it."""
-    return periodic(_NAME, INTERVAL_S, job.turn)
+def retention_tasks(context: Context, job: RetentionJob) -> tuple[BackgroundTask, ...]:
+    """Return the work of a worker: the job, which one of several does, and what each forgets."""
+    return (
+        periodic(_NAME, INTERVAL_S, job.turn),
+        periodic(_FORGET, FORGET_S, context.vault.forget_destroyed),
+    )
 
 
 def retention_commands(job: RetentionJob) -> Mapping[str, Command]:

@@ -14,8 +14,10 @@ import structlog
 from gateway import metrics
 from gateway.clock import Clock
 from gateway.errors import SekishoError
+from gateway.jobs.ended_keys import EndedKeys
 from gateway.jobs.term import Ender, Term
 from gateway.jobs.terms import TERMS, terms_of
+from gateway.jobs.terms_records import STORAGE_KEYS
 from gateway.storage import days, retention
 from gateway.storage.database import Connection, Database
 from gateway.storage.retention import Due, Run
@@ -116,14 +118,18 @@ class RetentionJob:
             metrics.RETENTION_DONE.labels(what=term.name).set(done_at)
 
 
-def drop_days(database: Database, tables: Sequence[str]) -> End:
-    """Return what makes the days to come of these tables and drops those past their term."""
+def drop_days(database: Database, keys: EndedKeys, tables: Sequence[str]) -> End:
+    """Return what makes the days to come of these tables and drops those past their term.
+
+    With a day goes its key, if it had one: first the day, then the key.
+    """
 
     async def end() -> None:
         for table in tables:
             async with database.read() as connection:
                 for partition in await days.turn(connection, table):
                     log.info("day_dropped", partition=partition)
+            await keys.end_days(table)
 
     return end
 
@@ -132,14 +138,14 @@ async def nothing() -> None:
     """End nothing more than the rows."""
 
 
-def plain_ends(database: Database, *, of_core: bool) -> dict[str, End]:
-    """Return what ends the terms of a role that need no flow: rows and days."""
-    found: dict[str, End] = {}
+def plain_ends(database: Database, keys: EndedKeys, *, of_core: bool) -> dict[str, End]:
+    """Return what ends the terms of a role that need no flow: rows, days, and keys."""
+    found: dict[str, End] = {STORAGE_KEYS: keys.end_periods}
     for term in TERMS:
         if term.name.startswith(OF_CORE) != of_core:
             continue
         if term.ender is Ender.DAYS:
-            found[term.name] = drop_days(database, term.days)
+            found[term.name] = drop_days(database, keys, term.days)
         elif term.ender is Ender.JOB:
             found[term.name] = nothing
     return found

@@ -12,6 +12,7 @@ from gateway.flows.delivery_drafts import KIND as DELIVERY
 from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.record_types import Draft, new_id
 from gateway.flows.release import Release
+from gateway.jobs.ended_keys import EndedKeys
 from gateway.jobs.retention import plain_ends
 from gateway.storage import holds
 from gateway.storage.holds import HoldRow
@@ -262,7 +263,8 @@ async def turn(scene: Scene, **ahead: float) -> None:
     """Let the job for terms come round so much later."""
     context, flows = later(scene.city.context, **ahead), scene.city.flows
     release = Release(context, flows.answering, flows.release._deliveries)
-    ends = plain_ends(context.database, of_core=False) | {"holds-open": release.end_lapsed}
+    keys = EndedKeys(context.database, context.vault, context.clock)
+    ends = plain_ends(context.database, keys, of_core=False) | {"holds-open": release.end_lapsed}
     await come_round(context, ends)
 
 

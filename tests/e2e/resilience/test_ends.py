@@ -8,6 +8,7 @@ from gateway.demo import cast
 from gateway.domain.inquiry import InquiryState
 from gateway.errors import IdempotencyMismatchError, NotFoundError
 from gateway.flows.inquire import IdempotencyKey, InquiryOrder
+from gateway.jobs.ended_keys import EndedKeys
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.retention import plain_ends
 from tests.e2e.resilience.road import Fate, road
@@ -19,7 +20,8 @@ async def turn(scene: Scene, **ahead: float) -> None:
     """Let the job come round so much later."""
     context = later(scene.union.context, **ahead)
     inquiries = InquiryJob(context, scene.union.flows.continuations)
-    ends = plain_ends(context.database, of_core=False) | {
+    keys = EndedKeys(context.database, context.vault, context.clock)
+    ends = plain_ends(context.database, keys, of_core=False) | {
         "inquiries-open": inquiries.end_lapsed,
         "results": inquiries.end_unfetched,
     }

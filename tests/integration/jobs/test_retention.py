@@ -2,11 +2,15 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from certs.keystore import KeyStore, MasterKey
 from gateway.clock import SystemClock
 from gateway.errors import UnavailableError
+from gateway.flows.vault import Vault
+from gateway.jobs.ended_keys import EndedKeys
 from gateway.jobs.retention import End, RetentionJob, plain_ends
 from gateway.storage import retention
 from gateway.storage.database import Database
@@ -15,8 +19,17 @@ KEYS = "idempotency-keys"
 TOKENS = "client-tokens"
 
 
-def job_of(database: Database, **ends: End) -> RetentionJob:
-    return RetentionJob(database, SystemClock(), plain_ends(database, of_core=False) | ends)
+@pytest.fixture
+def ended(database: Database, tmp_path: Path) -> EndedKeys:
+    store = KeyStore.create(
+        tmp_path / "keys", MasterKey.generate(), network="demo", organisation="nagaoka"
+    )
+    return EndedKeys(database, Vault(store), SystemClock())
+
+
+def job_of(database: Database, ended: EndedKeys, **ends: End) -> RetentionJob:
+    plain = plain_ends(database, ended, of_core=False)
+    return RetentionJob(database, SystemClock(), plain | ends)
 
 
 async def keep_keys(database: Database, *ages_s: int) -> None:
@@ -35,9 +48,11 @@ async def keys(database: Database) -> set[str]:
     return {row["idempotency_key"] for row in rows}
 
 
-async def test_what_is_past_its_term_ends_and_the_rest_stays(database: Database) -> None:
+async def test_what_is_past_its_term_ends_and_the_rest_stays(
+    database: Database, ended: EndedKeys
+) -> None:
     await keep_keys(database, 60, -60)
-    job = job_of(database)
+    job = job_of(database, ended)
 
     before = {planned.term.name: planned for planned in await job.plan()}
     await job.run()
@@ -53,22 +68,24 @@ async def test_what_is_past_its_term_ends_and_the_rest_stays(database: Database)
 
 
 async def test_many_rows_end_batch_by_batch(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, ended: EndedKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.jobs.retention.BATCH", 2)
     await keep_keys(database, 1, 2, 3, 4, 5)
 
-    await job_of(database).run()
+    await job_of(database, ended).run()
 
     assert await keys(database) == set()
 
 
-async def test_a_term_that_fails_is_told_and_keeps_no_other_back(database: Database) -> None:
+async def test_a_term_that_fails_is_told_and_keeps_no_other_back(
+    database: Database, ended: EndedKeys
+) -> None:
     async def fail() -> None:
         raise UnavailableError("notices: not now")
 
     await keep_keys(database, 60)
-    job = job_of(database, notices=fail)
+    job = job_of(database, ended, notices=fail)
 
     await job.run()
 
@@ -77,8 +94,8 @@ async def test_a_term_that_fails_is_told_and_keeps_no_other_back(database: Datab
     assert await keys(database) == set()
 
 
-async def test_each_term_comes_round_at_its_own_pace(database: Database) -> None:
-    job = job_of(database)
+async def test_each_term_comes_round_at_its_own_pace(database: Database, ended: EndedKeys) -> None:
+    job = job_of(database, ended)
     await job.run()
     async with database.read() as connection:
         await connection.execute("UPDATE retention_runs SET begun_at = now() - interval '2 min'")
@@ -90,7 +107,7 @@ async def test_each_term_comes_round_at_its_own_pace(database: Database) -> None
     assert TOKENS not in again
 
 
-async def test_of_two_workers_one_ends_terms(database: Database) -> None:
+async def test_of_two_workers_one_ends_terms(database: Database, ended: EndedKeys) -> None:
     has_begun, may_end = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
@@ -98,9 +115,9 @@ async def test_of_two_workers_one_ends_terms(database: Database) -> None:
         await may_end.wait()
 
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        first = group.create_task(job_of(database, notices=wait).run())
+        first = group.create_task(job_of(database, ended, notices=wait).run())
         await has_begun.wait()
-        second = await job_of(database).run()
+        second = await job_of(database, ended).run()
         may_end.set()
 
     assert second is None
@@ -109,9 +126,11 @@ async def test_of_two_workers_one_ends_terms(database: Database) -> None:
         assert is_free
 
 
-async def test_every_term_of_both_roles_is_planned_and_seen_to(database: Database) -> None:
+async def test_every_term_of_both_roles_is_planned_and_seen_to(
+    database: Database, ended: EndedKeys
+) -> None:
     for of_core in (False, True):
-        job = RetentionJob(database, SystemClock(), plain_ends(database, of_core=of_core))
+        job = RetentionJob(database, SystemClock(), plain_ends(database, ended, of_core=of_core))
 
         names = await job.run()
         plan = await job.plan()

@@ -1,15 +1,22 @@
 """Requests for codes at the core: what has lapsed ends, what still counts stays."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from certs.keystore import KeyStore, MasterKey
 from gateway.clock import SystemClock
+from gateway.flows.vault import Vault
+from gateway.jobs.ended_keys import EndedKeys
 from gateway.jobs.retention import RetentionJob, plain_ends
 from gateway.storage.database import Database
 
 
 async def test_acquisition_numbers_end_when_they_lapse_and_made_codes_a_month_later(
-    database: Database,
+    database: Database, tmp_path: Path
 ) -> None:
+    store = KeyStore.create(
+        tmp_path / "keys", MasterKey.generate(), network="demo", organisation="core"
+    )
     now = datetime.now(UTC)
     person = b"\1" * 32
     rows = [
@@ -26,7 +33,8 @@ async def test_acquisition_numbers_end_when_they_lapse_and_made_codes_a_month_la
             rows,
         )
 
-        await RetentionJob(database, SystemClock(), plain_ends(database, of_core=True)).run()
+        keys = EndedKeys(database, Vault(store), SystemClock())
+        await RetentionJob(database, SystemClock(), plain_ends(database, keys, of_core=True)).run()
 
         left = await connection.fetch("SELECT number FROM core_code_requests")
     assert {bytes(row["number"][:4]) for row in left} == {b"live", b"made"}
