@@ -14,6 +14,7 @@ from gateway.domain.client import Registration
 from gateway.errors import ConflictError, SekishoError, UnavailableError
 from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns, new_id
+from gateway.flows.vault import key_month
 from gateway.outbound.errors import ItemRefusedError, PeerProtocolError
 from gateway.storage import code_acquisitions, network_codes
 from gateway.storage.code_acquisitions import (
@@ -175,9 +176,9 @@ class AcquireCodes:
                     client_id=registration.client_id,
                     subject=person.subject,
                     number_box=self._context.vault.seal(
-                        TABLE, NUMBER, now.year, request_id, text.encode("ascii")
+                        TABLE, NUMBER, key_month(now), request_id, text.encode("ascii")
                     ),
-                    key_year=now.year,
+                    key_year=key_month(now),
                     requested_at=now,
                 ),
             ),

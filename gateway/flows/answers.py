@@ -28,6 +28,7 @@ from gateway.flows.outcomes import Outcomes
 from gateway.flows.presented import Presented
 from gateway.flows.receipts import checkpoint_kept
 from gateway.flows.record_types import Draft, SearchColumns, new_id
+from gateway.flows.vault import key_month
 from gateway.records.entry import payload_commitment
 from gateway.storage.effects import Effect
 from gateway.storage.holds import HoldOpened
@@ -266,9 +267,9 @@ class Answers:
             # No hold outlives the notice (命令85 41③).
             deadline=min(expires, now + held.hold.deadline),
             request_expires=expires,
-            key_year=now.year,
+            key_year=key_month(now),
             case_box=self._context.vault.seal(
-                HOLDS, CASE, now.year, hold_id, msgspec.json.encode(case)
+                HOLDS, CASE, key_month(now), hold_id, msgspec.json.encode(case)
             ),
             digest=preview_digest(
                 held.content,

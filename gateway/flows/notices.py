@@ -18,6 +18,7 @@ from gateway.errors import InvalidBodyError, SekishoError
 from gateway.flows.context import Context
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns
 from gateway.flows.sealed import SealedInvalidError
+from gateway.flows.vault import key_month
 from gateway.records.entry import check_members
 from gateway.records.errors import RecordsError
 from gateway.storage import notices, provisions
@@ -85,7 +86,7 @@ class Notices:
             return InvalidBodyError("notice: no entry could say this")
 
     def _row(self, item: Notice, keys: list[Key]) -> NoticeRow:
-        year = self._context.clock.now().year
+        month = key_month(self._context.clock.now())
         kept = KeptNotice(notice=item, key=keys[item.code.key])
         return NoticeRow(
             permit_id=item.permit_id,
@@ -93,9 +94,9 @@ class Notices:
             token_expires=parse_instant(item.token_expires),
             request_expires=parse_instant(item.request_expires),
             requested_at=parse_instant(item.requested_at),
-            key_year=year,
+            key_year=month,
             notice_box=self._context.vault.seal(
-                TABLE, COLUMN, year, item.permit_id, msgspec.json.encode(kept)
+                TABLE, COLUMN, month, item.permit_id, msgspec.json.encode(kept)
             ),
         )
 

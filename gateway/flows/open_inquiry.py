@@ -11,7 +11,7 @@ from certs.terms import Condition
 from codes.canonical import unb64
 from gateway.flows.lawful import LawfulInquiry
 from gateway.flows.record_types import Draft, Recorded, SearchColumns, new_id
-from gateway.flows.vault import Vault
+from gateway.flows.vault import Vault, key_month
 from gateway.records.entry import parse_entry, subject_commitment
 from gateway.records.kinds import Inquiry
 from gateway.storage.effects import Effect
@@ -129,8 +129,8 @@ def new_inquiry(
         provider=lawful.provider,
         summary={name: members[name] for name in _SUMMARY},
         entry_id=entry_id,
-        key_year=accepted_at.year,
-        details_box=_box(vault, inquiry_id, accepted_at.year, details),
+        key_year=key_month(accepted_at),
+        details_box=_box(vault, inquiry_id, key_month(accepted_at), details),
     )
     draft = _draft(
         entry_id,
@@ -145,7 +145,7 @@ def new_inquiry(
         client_id=client_id,
         draft=draft,
         details=details,
-        key_year=accepted_at.year,
+        key_year=key_month(accepted_at),
     )
 
 
@@ -217,8 +217,8 @@ def _draft(
     )
 
 
-def _box(vault: Vault, inquiry_id: str, year: int, details: Details) -> bytes:
-    return vault.seal(TABLE, DETAILS, year, inquiry_id, msgspec.json.encode(details))
+def _box(vault: Vault, inquiry_id: str, month: int, details: Details) -> bytes:
+    return vault.seal(TABLE, DETAILS, month, inquiry_id, msgspec.json.encode(details))
 
 
 def reopen(row: InquiryRow, recorded: Recorded, vault: Vault) -> OpenInquiry:

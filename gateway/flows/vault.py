@@ -7,6 +7,7 @@ a keyed hash of the unified number, a code by AES-SIV, and nothing else is searc
 import hashlib
 import hmac
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 from certs.boxes import Box, row_ad
@@ -18,6 +19,16 @@ from gateway.flows.day_keys import DayKeys
 CODE_COLUMN: Final = "network_codes"
 _SUBJECT_LABEL: Final = b"sekisho/subject-index/v1\0"
 _SUBJECT_COLUMN: Final = "subject"
+
+
+def key_month(at: datetime) -> int:
+    """Return the month (UTC) whose key a row lies under that lives for weeks: 202607.
+
+    Rows that live longer lie under the key of their year, 2026. An older backup of the database
+    reads a row until the last one of its month or year has ended and the key with it.
+    """
+    month = at.astimezone(UTC)
+    return month.year * 100 + month.month
 
 
 class Vault:
@@ -37,21 +48,21 @@ class Vault:
         self,
         table: str,
         column: str,
-        year: int,
+        period: int,
         row_id: str,
         plaintext: bytes,
         *,
         generation: int = 0,
     ) -> bytes:
-        """Return the box to store in this place, under the key of the table and year."""
+        """Return the box to store in this place, under the key of the table and period."""
         ad = row_ad(self.organisation, table, column, row_id, generation)
-        return self._box(table, year).seal(plaintext, ad)
+        return self._box(table, period).seal(plaintext, ad)
 
     def sealer(
-        self, table: str, column: str, year: int, *, generation: int
+        self, table: str, column: str, period: int, *, generation: int
     ) -> Callable[[str, bytes], bytes]:
         """Return what seals many rows of one column: takes row id and plaintext."""
-        box, organisation = self._box(table, year), self.organisation
+        box, organisation = self._box(table, period), self.organisation
 
         def seal(row_id: str, plaintext: bytes) -> bytes:
             return box.seal(plaintext, row_ad(organisation, table, column, row_id, generation))
@@ -62,7 +73,7 @@ class Vault:
         self,
         table: str,
         column: str,
-        year: int,
+        period: int,
         row_id: str,
         box: bytes,
         *,
@@ -70,7 +81,7 @@ class Vault:
     ) -> bytes:
         """Return what was sealed in this place; raises `KeyStoreError` for any other box."""
         ad = row_ad(self.organisation, table, column, row_id, generation)
-        return self._box(table, year).open(box, ad)
+        return self._box(table, period).open(box, ad)
 
     def subject(self, unified_number: UnifiedNumber) -> bytes:
         """Return the 32 bytes under which this gateway finds a person."""
@@ -104,10 +115,10 @@ class Vault:
         self._boxes.clear()
         self.days.forget()
 
-    def _box(self, table: str, year: int) -> Box:
-        box = self._boxes.get((table, year))
+    def _box(self, table: str, period: int) -> Box:
+        box = self._boxes.get((table, period))
         if box is None:
-            box = self._boxes[table, year] = Box(self.keys.storage(table, year))
+            box = self._boxes[table, period] = Box(self.keys.storage(table, period))
         return box
 
     def __repr__(self) -> str:

@@ -26,6 +26,7 @@ from gateway.flows.sealed import (
     sealed_to_wire,
     start_sealing,
 )
+from gateway.flows.vault import key_month
 from gateway.outbound.errors import ItemRefusedError, PeerProtocolError
 from gateway.storage import code_wanted
 from gateway.storage.code_wanted import PERSON, TABLE, CodeWanted, place
@@ -149,7 +150,7 @@ class WantedCodes:
         box = self._context.vault.seal(
             TABLE,
             PERSON,
-            now.year,
+            key_month(now),
             place(sender, item.request_id),
             msgspec.json.encode(person),
         )
@@ -162,7 +163,7 @@ class WantedCodes:
                 CodeWanted(
                     request_id=item.request_id,
                     inquirer=sender,
-                    key_year=now.year,
+                    key_year=key_month(now),
                     person_box=box,
                     received_at=now,
                 ),

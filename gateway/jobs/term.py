@@ -11,6 +11,7 @@ OFTEN: Final = timedelta(seconds=15)
 MINUTE: Final = timedelta(minutes=1)
 TEN_MINUTES: Final = timedelta(minutes=10)
 HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
 AT_ONCE: Final = timedelta(0)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gateway.jobs.term import HOUR, Ender, Term
+from gateway.jobs.term import DAY, HOUR, Ender, Term
 from gateway.storage.retention import Rows
 
 STORAGE_KEYS: Final = "storage-keys"
@@ -93,6 +93,6 @@ RECORD_TERMS: Final = (
         kept="while a row lies under it, and 7 days after its year or month",
         ground="PROTOCOL §5, Erasure: no older backup of the database opens with what is left",
         ender=Ender.FLOW,
-        every=HOUR,
+        every=DAY,
     ),
 )

@@ -24,11 +24,14 @@ _ROW_OF: Final[dict[str, LiteralString]] = {
 """Every table with boxes; a row may outlive what it had sealed."""
 
 TABLES: Final = frozenset(_ROW_OF)
+SCAN_TIMEOUT_S: Final = 600.0
+"""No index finds a period: the whole of a table is read once, when its last row is gone."""
 
 
 async def is_needed(connection: Connection, table: str, period: int) -> bool:
     """Tell whether a row of one of `TABLES` lies under the key of this period."""
-    return await connection.fetchrow(_ROW_OF[table], period) is not None
+    row = await connection.fetchrow(_ROW_OF[table], period, timeout=SCAN_TIMEOUT_S)
+    return row is not None
 
 
 _NOW: Final[LiteralString] = "SELECT now()"

@@ -9,6 +9,7 @@ import pytest
 from codes.numbers import UnifiedNumber
 from gateway.client import BackofficeClient, GatewayRefusedError, NotFoundError
 from gateway.demo import cast
+from gateway.flows.vault import key_month
 from gateway.wire.acquisitions import PersonFacts
 from tests.conftest import NewDatabase
 from tests.e2e.clients import a_client
@@ -162,3 +163,27 @@ async def test_whom_another_organisation_wants_a_code_for_reaches_the_registry(
     listed = [one for one in (await registry.wanted_codes()).requests if one.id == wanted_id]
 
     assert [(one.inquirer, one.person) for one in listed] == [(cast.GUNMA_UNION, person)]
+
+
+async def test_what_lives_for_weeks_lies_under_the_key_of_its_month(
+    network: Network, registry: BackofficeClient, union_registry: BackofficeClient
+) -> None:
+    """So that its key can end with it: an older backup of the database reads it no longer."""
+    context = network.gateway(cast.NAGAOKA).context
+    person = PersonFacts(
+        name="長岡 花子", birth_date="1948-04-01", sex="female", address="長岡市大手通1-4-10"
+    )
+
+    await registry.acquire([a_number()])
+    await union_registry.want_code(cast.NAGAOKA, person, request_id=secrets.token_hex(16))
+    async with context.database.read() as connection:
+        rows = await connection.fetch(
+            "SELECT 'code_acquisitions' AS name, key_year FROM code_acquisitions"
+            " UNION SELECT 'code_wanted', key_year FROM code_wanted"
+        )
+
+    month = key_month(context.clock.now())
+    assert {(row["name"], row["key_year"]) for row in rows} == {
+        ("code_acquisitions", month),
+        ("code_wanted", month),
+    }

@@ -4,13 +4,16 @@ import asyncio
 
 import pytest
 
+from gateway.app.gateway_role import Gateway
 from gateway.demo import cast
 from gateway.domain.inquiry import InquiryState
 from gateway.errors import IdempotencyMismatchError, NotFoundError
 from gateway.flows.inquire import IdempotencyKey, InquiryOrder
+from gateway.flows.vault import key_month
 from gateway.jobs.ended_keys import EndedKeys
 from gateway.jobs.inquiries import InquiryJob
 from gateway.jobs.retention import plain_ends
+from tests.e2e.adversary.rogue import Rogue
 from tests.e2e.resilience.road import Fate, road
 from tests.e2e.resilience.scene import PERMITS, Scene, come_round, die, later
 from tests.e2e.test_exchange import REGISTRATION
@@ -244,3 +247,31 @@ async def test_a_key_used_at_two_workers_at_once_begins_one_inquiry(scene: Scene
     assert first == second
     assert view.row.state is InquiryState.PROVIDED
     assert await scene.total(cast.GUNMA_UNION, "inquiry") == before + 1
+
+
+async def test_what_lives_for_weeks_lies_under_the_key_of_its_month(
+    scene: Scene, rogue: Rogue
+) -> None:
+    """So that its key can end with it: an older backup of the database reads it no longer."""
+    inquiry_id, hold = await scene.held()
+    permitted = await rogue.permitted()
+    await scene.tell_notices()
+
+    async def period(gateway: Gateway, query: str, *arguments: str) -> int:
+        async with gateway.context.database.read() as connection:
+            found: int = await connection.fetchval(query, *arguments)
+        return found
+
+    periods = [
+        await period(
+            scene.union, "SELECT key_year FROM inquiries WHERE inquiry_id = $1", inquiry_id
+        ),
+        await period(scene.city, "SELECT key_year FROM holds WHERE permit_id = $1", hold.permit_id),
+        await period(
+            scene.city, "SELECT key_year FROM notices WHERE permit_id = $1", permitted.permit_id
+        ),
+    ]
+
+    month = key_month(scene.clock.now())
+    assert periods == [month] * 3
+    assert f"storage/inquiries/{month}" in scene.union.context.vault.keys.key_ids()
