@@ -220,7 +220,9 @@ KEY_EXPIRES: Final = Gauge(
     multiprocess_mode="livemin",
 )
 KEYS_DESTROYED: Final = Counter(
-    "sekisho_keys_destroyed", "Private halves destroyed after they were replaced.", ["what"]
+    "sekisho_keys_destroyed",
+    "Keys destroyed: private halves that were replaced, keys of what is over.",
+    ["what"],
 )
 CRYPTO_SECONDS: Final = Counter(
     "sekisho_crypto_thread_seconds",
