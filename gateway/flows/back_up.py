@@ -34,6 +34,7 @@ from gateway.domain.backup import (
     backup_name,
     owner_name,
 )
+from gateway.flows.backup_apart import require_apart
 from gateway.flows.backup_folder import MANIFEST, new_file, new_folder, place_of
 from gateway.storage.dump import OwnerDatabase, Snapshot, StoredTable
 
@@ -62,10 +63,12 @@ class BackupMaker:
         """Make a backup of the database as it is now; return where it is and what it holds.
 
         Raises:
+            RefusedError: backups-not-apart, where copies of the key store lie.
             ConflictError: there is a backup of that name.
             SchemaError: the database is of another release.
             UnavailableError: the database is not there, or went away.
         """
+        require_apart(self.target, self._owner, DATABASE)
         async with owner.snapshot() as snapshot:
             manifest = self._manifest(DATABASE, await snapshot.taken_at())
             with new_folder(self.target, _name(manifest)) as draft:
@@ -79,15 +82,21 @@ class BackupMaker:
                 self._sign(draft, manifest)
         return self.target / _name(manifest), manifest
 
-    def key_store(self, directory: Path, *, now: datetime) -> tuple[Path, Manifest]:
+    def key_store(
+        self, directory: Path, *, now: datetime, begun: Callable[[Manifest], None]
+    ) -> tuple[Path, Manifest]:
         """Make a copy of a key store; the same as `database` otherwise.
+
+        `begun` is told of it before any key is read.
 
         Raises:
             KeyStoreError: there is no key store, or it is not this organisation's.
         """
+        require_apart(self.target, self._owner, KEY_STORE)
+        manifest = self._manifest(KEY_STORE, now)
+        begun(manifest)
         store = stored_files(directory, network=self.network, organisation=self.organisation)
         files: Mapping[str, str] = {name: b64(raw) for name, raw in store.files.items()}
-        manifest = self._manifest(KEY_STORE, now)
         with new_folder(self.target, _name(manifest)) as draft:
             with new_file(draft / KEYS_FILE) as file:
                 writer = SealedWriter(file, place_of(manifest, KEYS_FILE), self.public_key)
@@ -102,6 +111,10 @@ class BackupMaker:
             manifest = msgspec.structs.replace(manifest, key_store=content)
             self._sign(draft, manifest)
         return self.target / _name(manifest), manifest
+
+    @property
+    def _owner(self) -> str:
+        return owner_name(self.network, self.organisation)
 
     def _manifest(self, kind: Kind, taken_at: datetime) -> Manifest:
         return Manifest(

@@ -21,6 +21,7 @@ from gateway.jobs.inquiries import (
     RESULT_LIFE,
 )
 from gateway.jobs.term import HOUR, MINUTE, OFTEN, Ender, Term
+from gateway.jobs.terms_copies import COPY_TERMS
 from gateway.jobs.terms_core import CORE_TERMS
 from gateway.storage.retention import Rows
 
@@ -378,7 +379,8 @@ _RECORDS: Final = (
     ),
 )
 
-TERMS: Final[tuple[Term, ...]] = (*_EXCHANGE, *_PEOPLE, *_DOORS, *_RECORDS, *CORE_TERMS)
+_OF_BOTH: Final = (*_RECORDS, *COPY_TERMS)
+TERMS: Final[tuple[Term, ...]] = (*_EXCHANGE, *_PEOPLE, *_DOORS, *_OF_BOTH, *CORE_TERMS)
 
 
 def terms_of(names: frozenset[str]) -> Iterator[Term]:
