@@ -83,6 +83,7 @@ def make_backup(settings: Settings, target: Path, *, of_keys: bool, told: Told) 
         program=version("sekisho"),
         public_key=read_backup_public(settings.backup.public_key),
         signer_at=lambda moment: _signer_at(keys, moment),
+        archives=settings.archives_dir,
         made=told,
     )
     now = SystemClock().now()
@@ -154,7 +155,11 @@ def restore_database(
     )
     with own_folder(settings.data_dir), owner_database(settings) as dsn:
         return asyncio.run(
-            restore.database(OwnerDatabase(dsn=dsn), key_store=settings.key_store_dir)
+            restore.database(
+                OwnerDatabase(dsn=dsn),
+                key_store=settings.key_store_dir,
+                archives=settings.archives_dir,
+            )
         )
 
 

@@ -22,6 +22,7 @@ from codes.canonical import b64, canonical_json, instant, parse_instant
 from gateway.domain.backup import (
     DATABASE,
     KEY_STORE,
+    BackupArchive,
     BackupFile,
     BackupMigration,
     BackupSequence,
@@ -35,6 +36,7 @@ from gateway.domain.backup import (
     owner_name,
 )
 from gateway.flows.backup_apart import require_apart
+from gateway.flows.backup_archives import put_archive
 from gateway.flows.backup_folder import MANIFEST, new_file, new_folder, place_of
 from gateway.storage.dump import OwnerDatabase, Snapshot, StoredTable
 
@@ -57,6 +59,8 @@ class BackupMaker:
     program: str
     public_key: bytes = field(repr=False)
     signer_at: Callable[[datetime], LogSigner] = field(repr=False)
+    archives: Path
+    """Where the archives of operation records lie: they go with the database."""
     made: Callable[[str, int], None] = lambda _name, _rows: None
 
     async def database(self, owner: OwnerDatabase) -> tuple[Path, Manifest]:
@@ -72,12 +76,22 @@ class BackupMaker:
         async with owner.snapshot() as snapshot:
             manifest = self._manifest(DATABASE, await snapshot.taken_at())
             with new_folder(self.target, _name(manifest)) as draft:
+                # First: a month that is erased meanwhile takes its archive with it.
+                archives = [
+                    put_archive(
+                        *(draft, manifest, self.public_key),
+                        archives=self.archives,
+                        month=month,
+                        digest=digest,
+                    )
+                    for month, digest in await snapshot.archives()
+                ]
                 tables = [
                     await self._table(draft, manifest, snapshot, table)
                     for table in await snapshot.tables()
                 ]
                 manifest = msgspec.structs.replace(
-                    manifest, database=await _content(snapshot, tables)
+                    manifest, database=await _content(snapshot, tables, archives)
                 )
                 self._sign(draft, manifest)
         return self.target / _name(manifest), manifest
@@ -161,7 +175,9 @@ def _name(manifest: Manifest) -> str:
     return backup_name(manifest.kind, owner, taken_at, manifest.id)
 
 
-async def _content(snapshot: Snapshot, tables: list[BackupTable]) -> DatabaseContent:
+async def _content(
+    snapshot: Snapshot, tables: list[BackupTable], archives: list[BackupArchive]
+) -> DatabaseContent:
     return DatabaseContent(
         migrations=[
             BackupMigration(number=number, sha256=digest.hex())
@@ -176,5 +192,6 @@ async def _content(snapshot: Snapshot, tables: list[BackupTable]) -> DatabaseCon
             BackupSlot(slot=one.slot, origin=one.origin, size=one.size, root=one.root.hex())
             for one in await snapshot.slots()
         ],
+        archives=archives,
         gate=await snapshot.gate(),
     )

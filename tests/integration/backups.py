@@ -51,6 +51,10 @@ class Backups:
         )
 
     @property
+    def archives(self) -> Path:
+        return self.target.parent / "archives"
+
+    @property
     def maker(self) -> BackupMaker:
         return self.maker_in(self.target)
 
@@ -62,6 +66,7 @@ class Backups:
             program="test",
             public_key=self.key.public,
             signer_at=lambda _: self.signer,
+            archives=self.archives,
         )
 
     async def make(self, owner: str) -> Backup:
@@ -97,7 +102,9 @@ class Backups:
         self, backup: Backup, owner: str, keys: Path, *, is_whole: bool = False
     ) -> Restored:
         restore = Restore(opened=OpenBackup(backup, self.key), is_whole=is_whole, stops=True)
-        return await restore.database(OwnerDatabase(dsn=owner), key_store=keys)
+        return await restore.database(
+            OwnerDatabase(dsn=owner), key_store=keys, archives=keys.parent / "archives"
+        )
 
 
 async def digests(owner: str) -> dict[str, tuple[int, str]]:
