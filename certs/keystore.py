@@ -119,6 +119,9 @@ class KeyStore:
         `other-master`.
         """
         known = self._known.get(key_id)
+        if known is not None and self._path(key_id, DESTROYED_SUFFIX).exists():
+            self.forget(key_id)  # another process destroyed it
+            known = None
         if known is None:
             length = _key_length(key_id)
             known = self._read(key_id, length) or (self._make(key_id, length) if create else None)
@@ -134,8 +137,8 @@ class KeyStore:
     def destroy(self, key_id: str) -> None:
         """Destroy a key for good; its id stays taken. Doing it again does nothing.
 
-        Other processes forget it when told (`forget`); copies of the directory are the
-        operator's to end (at most 35 days).
+        Other processes forget it at their next turn (`forget_destroyed`) and refuse it at once;
+        copies of the directory live 35 days at most.
         """
         _key_length(key_id)
         path = self._path(key_id, KEY_SUFFIX)
@@ -151,6 +154,12 @@ class KeyStore:
     def forget(self, key_id: str) -> None:
         """Drop the key from this process's memory."""
         self._known.pop(key_id, None)
+
+    def forget_destroyed(self) -> None:
+        """Drop from this process's memory every key that another one destroyed."""
+        for key_id in list(self._known):
+            if self._path(key_id, DESTROYED_SUFFIX).exists():
+                self.forget(key_id)
 
     def rewrap(self, new_master: MasterWrapper) -> None:
         """Put every key under a new master key; after a crash the same call finishes the work.

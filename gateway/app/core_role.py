@@ -86,7 +86,7 @@ async def build(worker: WorkerContext) -> RoleApp:
                     EXPIRY_INTERVAL_S,
                     ExpiryJob(settings.network.keys_dir, context.trust).turn,
                 ),
-                retention_task(retention),
+                retention_task(retention, context.vault.keys),
             ),
             commands={**export_command(context), **retention_commands(retention)},
             staff=_staff(worker, context, months),
@@ -118,15 +118,18 @@ class _Months:
 
 def _months(worker: WorkerContext, context: Context) -> _Months:
     archives = worker.settings.archives_dir
+    copies = copies_of(context, worker.settings.data_dir)
     return _Months(
         erase=EraseMonths(
             database=context.database,
             writer=context.writer,
             keys=context.vault.keys,
             archives=archives,
+            copies=copies,
+            clock=context.clock,
         ),
         operations=ArchiveOperations(context, archives),
-        copies=copies_of(context, worker.settings.data_dir),
+        copies=copies,
     )
 
 

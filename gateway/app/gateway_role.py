@@ -182,6 +182,8 @@ def make_flows(
             writer=context.writer,
             keys=context.vault.keys,
             archives=archives,
+            copies=copies,
+            clock=context.clock,
         ),
         operations=ArchiveOperations(context, archives),
         events=SecurityEvents(context, listener="network"),
@@ -238,7 +240,7 @@ def _role(
         listeners=(*_listeners(worker, context, flows), backoffice.listener, staff.listener),
         tasks=(
             *_tasks(worker, context, flows, poll),
-            retention_task(retention),
+            retention_task(retention, context.vault.keys),
             periodic("peers", PEERS_S, peers.turn),
             *backoffice.tasks,
             *staff.tasks,

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from certs.keystore import KeyStore
 from codes.canonical import instant
 from gateway.app.roles import BackgroundTask, Command, periodic
 from gateway.errors import ConflictError, InvalidRequestError
@@ -37,9 +38,14 @@ def retention_job(
     )
 
 
-def retention_task(job: RetentionJob) -> BackgroundTask:
-    """Return the job as work of a worker; of several workers one does it."""
-    return periodic(_NAME, INTERVAL_S, job.turn)
+def retention_task(job: RetentionJob, keys: KeyStore) -> BackgroundTask:
+    """Return the job as work of a worker; of several one does it, and each forgets what is gone."""
+
+    async def turn() -> None:
+        keys.forget_destroyed()
+        await job.turn()
+
+    return periodic(_NAME, INTERVAL_S, turn)
 
 
 def retention_commands(job: RetentionJob) -> Mapping[str, Command]:

@@ -73,6 +73,11 @@ def has_archive(directory: Path, month: str, digest: str) -> bool:
     return _path(directory, month, digest).is_file()
 
 
+def has_archives(directory: Path, month: str) -> bool:
+    """Tell whether any file of a month is there, whichever was recorded."""
+    return any(directory.glob(f"operations-{month}-*"))
+
+
 def remove_archives(directory: Path, month: str, *, but: Collection[str] = ()) -> None:
     """End a month's files, those of these digests left out; none there is fine."""
     kept = {_path(directory, month, digest) for digest in but}

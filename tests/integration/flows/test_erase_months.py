@@ -136,7 +136,7 @@ async def test_neither_database_nor_its_backup_reads_an_erased_month_but_with_an
     backup = await backups.make(scene.owner)
     copy = backups.copy_keys(scene.keys, tmp_path / "third-place", now=now)
     async with scene.log.writer() as writer:
-        erasing = scene.erasing(writer)
+        erasing = scene.erasing(writer, backups.copies(scene.keys.directory.parent))
         for person in scene.people[:2]:
             await erasing.approve(OLD, by=person)
         await erasing.turn()

@@ -22,7 +22,7 @@ async def test_35_days_after_an_erasure_every_key_that_is_left_opens_nothing_of_
     # Somebody keeps what should have gone: whoever has that reads on, so the trying can fail.
     shutil.copytree(before, kept / before.name)
     async with scene.log.writer() as writer:
-        erasing = scene.erasing(writer)
+        erasing = scene.erasing(writer, backups.copies(scene.keys.directory.parent))
         for person in scene.people[:2]:
             await erasing.approve(OLD, by=person)
         await erasing.turn()
