@@ -75,7 +75,8 @@ async def test_an_archive_in_a_backup_is_sealed_twice_and_looked_through(
     sealed = (of_the_log.archives / file.name).read_bytes()
 
     assert sealed not in file.read_bytes()
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert [(fault.reason, fault.where) for fault in backup.faults()] == [("altered", file.name)]
     with pytest.raises(BackupError, match="does-not-open"):
         of_the_log.look_through(backup)

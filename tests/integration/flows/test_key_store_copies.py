@@ -176,8 +176,11 @@ def test_a_place_that_was_destroyed_ends_by_the_operators_word(machine: Machine)
     with pytest.raises(NotFoundError):
         machine.copies.give_up(str(machine.second), now=NOW)
     count = machine.copies.give_up(str(machine.first.resolve()), now=NOW)
+    once = machine.copies.known().places
+    again = machine.copies.give_up(str(machine.first.resolve()), now=NOW + LIFE)
 
-    assert count == 1
+    assert (count, again) == (1, 0)
+    assert machine.copies.known().places == once
     assert machine.fates() == ["place-gone"]
     assert machine.copies.sweep(now=NOW + LIFE).left == 0
 
