@@ -126,6 +126,9 @@ class KeyStore:
         `other-master`.
         """
         known = self._known.get(key_id)
+        if known is not None and self._path(key_id, DESTROYED_SUFFIX).exists():
+            self.forget(key_id)  # another process destroyed it
+            known = None
         if known is None:
             length = _key_length(key_id)
             known = self._read(key_id, length) or (self._make(key_id, length) if create else None)
@@ -141,8 +144,8 @@ class KeyStore:
     def destroy(self, key_id: str) -> None:
         """Destroy a key for good; its id stays taken. Doing it again does nothing.
 
-        Other processes forget it when told (`forget`); copies of the directory are the
-        operator's to end (at most 35 days).
+        Other processes forget it at their next turn (`forget_destroyed`) and refuse it at once;
+        copies of the directory live 35 days at most.
         """
         _key_length(key_id)
         path = self._path(key_id, KEY_SUFFIX)

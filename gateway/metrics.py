@@ -259,6 +259,11 @@ BACKUP_TAKEN: Final = Gauge(
     ["kind"],
     multiprocess_mode="mostrecent",
 )
+KEY_STORE_COPIES_OVERDUE: Final = Gauge(
+    "sekisho_key_store_copies_overdue",
+    "Copies of the key store older than 35 days that could not be removed or reached.",
+    multiprocess_mode="mostrecent",
+)
 
 # People.
 HOLDS_OPEN: Final = Gauge(

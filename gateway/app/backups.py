@@ -1,10 +1,7 @@
 """Backups of one instance by its settings: made beside the running gateway, restored without it."""
 
 import asyncio
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
@@ -16,19 +13,16 @@ from certs.errors import CertsError
 from certs.keysets import KeySet
 from certs.log_keys import LogSigner
 from certs.own_keys import PrivateKeySet, read_own_key_sets, read_root
+from codes.canonical import instant
 from gateway.app.own_folder import own_folder
 from gateway.app.owner_database import owner_database
 from gateway.clock import SystemClock
 from gateway.domain.backup import DATABASE, KEY_STORE, Manifest, owner_name
-from gateway.errors import ConfigurationError, ConflictError
+from gateway.errors import ConfigurationError
 from gateway.flows.back_up import BackupMaker
-from gateway.flows.backup_folder import (
-    Backup,
-    forget_drafts,
-    forget_old_key_stores,
-    note_success,
-    read_backup,
-)
+from gateway.flows.backup_folder import Backup, forget_drafts, note_success, read_backup
+from gateway.flows.backup_lock import alone
+from gateway.flows.key_store_copies import KeyStoreCopies
 from gateway.flows.restore_backup import Restore, Restored
 from gateway.flows.verify_backup import OpenBackup
 from gateway.settings import Settings
@@ -36,7 +30,6 @@ from gateway.storage.dump import OwnerDatabase
 
 Told = Callable[[str, int], None]
 
-_LOCK: Final = "backup.lock"
 _GATEWAY: Final = "gateway"
 
 
@@ -77,6 +70,7 @@ def make_backup(settings: Settings, target: Path, *, of_keys: bool, told: Told) 
     Raises:
         ConfigurationError: there is no backup key, or the keys are not as the settings say.
         ConflictError: another run is at it.
+        RefusedError: backups-not-apart.
         CertsError, SekishoError, OSError: as `BackupMaker`.
     """
     keys = _own_keys(settings)
@@ -89,22 +83,59 @@ def make_backup(settings: Settings, target: Path, *, of_keys: bool, told: Told) 
         program=version("sekisho"),
         public_key=read_backup_public(settings.backup.public_key),
         signer_at=lambda moment: _signer_at(keys, moment),
+        archives=settings.archives_dir,
         made=told,
     )
     now = SystemClock().now()
     owner = owner_name(settings.network.name, settings.organisation)
-    with _alone(settings.data_dir):
+    with alone(settings.data_dir):
         if target.is_dir():
             forget_drafts(target, owner)
         if of_keys:
-            folder, manifest = maker.key_store(settings.key_store_dir, now=now)
-            removed = forget_old_key_stores(target, owner, now=now)
+            copies = key_store_copies(settings, keys)
+            folder, manifest = maker.key_store(
+                settings.key_store_dir,
+                now=now,
+                begun=lambda begun: copies.begin(target, begun, now=now),
+            )
+            removed = copies.sweep(now=now).removed
         else:
             with owner_database(settings) as dsn:
                 folder, manifest = asyncio.run(maker.database(OwnerDatabase(dsn=dsn)))
             removed = []
         note_success(settings.data_dir, KEY_STORE if of_keys else DATABASE, now)
     return Made(folder=folder, manifest=manifest, removed=removed)
+
+
+def key_store_copies(settings: Settings, keys: PrivateKeySet) -> KeyStoreCopies:
+    """Return the register of the instance's key-store copies, as its commands reach it."""
+    return KeyStoreCopies(
+        data_dir=settings.data_dir,
+        network=settings.network.name,
+        organisation=settings.organisation,
+        key_sets=lambda: keys.key_sets,
+        signer_at=lambda moment: _signer_at(keys, moment),
+    )
+
+
+def shown_copies(settings: Settings, *, gone: str | None) -> list[dict[str, object]]:
+    """Return every copy that is remembered; before that, take a place to be `gone` for good."""
+    copies = key_store_copies(settings, _own_keys(settings))
+    if gone is not None:
+        with alone(settings.data_dir):
+            copies.give_up(gone, now=SystemClock().now())
+    return [
+        {
+            "place": place.path,
+            "is_there": copies.is_there(place),
+            "copy": copy.name,
+            "taken_at": copy.taken_at,
+            "until": instant(copy.until),
+            "ended": copy.how,
+        }
+        for place in copies.known().places
+        for copy in place.copies
+    ]
 
 
 def restore_database(
@@ -124,7 +155,11 @@ def restore_database(
     )
     with own_folder(settings.data_dir), owner_database(settings) as dsn:
         return asyncio.run(
-            restore.database(OwnerDatabase(dsn=dsn), key_store=settings.key_store_dir)
+            restore.database(
+                OwnerDatabase(dsn=dsn),
+                key_store=settings.key_store_dir,
+                archives=settings.archives_dir,
+            )
         )
 
 
@@ -151,17 +186,3 @@ def _signer_at(keys: PrivateKeySet, moment: datetime) -> LogSigner:
         if key_set.not_before <= moment < key_set.not_after and key_set.log in keys.logs:
             return keys.logs[key_set.log]
     raise ConfigurationError("no log key of ours is in force: nobody could believe the backup")
-
-
-@contextmanager
-def _alone(data_dir: Path) -> Iterator[None]:
-    """Make one backup of this instance at a time."""
-    handle = os.open(data_dir / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConflictError("another backup of this instance is being made") from None
-        yield
-    finally:
-        os.close(handle)

@@ -32,10 +32,12 @@ from gateway.errors import ConfigurationError
 from gateway.flows.archive_operations import ArchiveOperations
 from gateway.flows.context import Context
 from gateway.flows.erase_months import EraseMonths
+from gateway.flows.key_store_copies import KeyStoreCopies
 from gateway.flows.peer_slots import TURN_S
 from gateway.http.application import build_application
 from gateway.jobs.expiry import INTERVAL_S as EXPIRY_INTERVAL_S
 from gateway.jobs.expiry import ExpiryJob
+from gateway.jobs.key_store_copies import copies_of
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.retention import End, nothing
 from gateway.jobs.retired_keys import INTERVAL_S as RETIRED_KEYS_S
@@ -76,7 +78,7 @@ async def build(worker: WorkerContext) -> RoleApp:
         services = CoreServices.of(context, codes, publication, settings.core or CoreSettings())
         outbox = _outbox(context, codes)
         months = _months(worker, context)
-        retention = retention_job(context, _ends(outbox, months), of_core=True)
+        retention = retention_job(context, _ends(outbox, months), months.copies, of_core=True)
         work = _Work(
             tasks=(
                 *_tasks(services, outbox, RetiredKeysJob(context)),
@@ -116,18 +118,23 @@ class _Months:
 
     erase: EraseMonths
     operations: ArchiveOperations
+    copies: KeyStoreCopies
 
 
 def _months(worker: WorkerContext, context: Context) -> _Months:
     archives = worker.settings.archives_dir
+    copies = copies_of(context, worker.settings.data_dir)
     return _Months(
         erase=EraseMonths(
             database=context.database,
             writer=context.writer,
             keys=context.vault.keys,
             archives=archives,
+            copies=copies,
+            clock=context.clock,
         ),
         operations=ArchiveOperations(context, archives),
+        copies=copies,
     )
 
 

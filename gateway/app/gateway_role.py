@@ -33,6 +33,7 @@ from gateway.flows.given_up import TURN_S as GIVEN_UP_S
 from gateway.flows.given_up import AnswersToGivenUp
 from gateway.flows.inquire import Inquire
 from gateway.flows.keep_basis import KeepBasis
+from gateway.flows.key_store_copies import KeyStoreCopies
 from gateway.flows.notices import Notices
 from gateway.flows.outcomes import KIND as OUTCOME
 from gateway.flows.outcomes import Outcomes
@@ -55,6 +56,7 @@ from gateway.flows.witnessing import Witnessing
 from gateway.jobs.expiry import INTERVAL_S as EXPIRY_INTERVAL_S
 from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.inquiries import InquiryJob
+from gateway.jobs.key_store_copies import copies_of
 from gateway.jobs.outbox import OutboxJob
 from gateway.jobs.provision_check import INTERVAL_S as CHECK_INTERVAL_S
 from gateway.jobs.provision_check import ProvisionCheckJob
@@ -100,6 +102,7 @@ class Flows:
     operations: ArchiveOperations
     events: SecurityEvents
     forks: Forks
+    copies: KeyStoreCopies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +133,7 @@ async def compose(worker: WorkerContext) -> Gateway:
             context,
             rules=rules,
             archives=worker.settings.archives_dir,
+            copies=copies_of(context, worker.settings.data_dir),
             look_for_directory=poll.look,
         )
         role = _role(worker, context, flows, poll, stack)
@@ -144,6 +148,7 @@ def make_flows(
     *,
     rules: ReleaseRules,
     archives: Path,
+    copies: KeyStoreCopies,
     look_for_directory: LookForDirectory,
 ) -> Flows:
     """Return the use-cases over one floor."""
@@ -180,10 +185,13 @@ def make_flows(
             writer=context.writer,
             keys=context.vault.keys,
             archives=archives,
+            copies=copies,
+            clock=context.clock,
         ),
         operations=ArchiveOperations(context, archives),
         events=SecurityEvents(context, listener="network"),
         forks=Forks(context.database, context.clock, context.writer),
+        copies=copies,
     )
 
 
@@ -222,7 +230,8 @@ def _role(
         erase_months=flows.erase_months,
         operations=flows.operations,
     )
-    retention = retention_job(context, _ends(context, flows) | dict(backoffice.ends), of_core=False)
+    ends = _ends(context, flows) | dict(backoffice.ends)
+    retention = retention_job(context, ends, flows.copies, of_core=False)
 
     async def drain() -> None:
         for events in (flows.events, backoffice.events, staff.events):

@@ -9,7 +9,10 @@ from codes.canonical import instant
 from gateway.app.roles import BackgroundTask, Command, periodic
 from gateway.errors import ConflictError, InvalidRequestError
 from gateway.flows.context import Context
+from gateway.flows.key_store_copies import KeyStoreCopies
 from gateway.jobs.ended_keys import FORGET_S, EndedKeys
+from gateway.jobs.key_store_copies import TERM as COPIES
+from gateway.jobs.key_store_copies import KeyStoreCopiesJob
 from gateway.jobs.retention import INTERVAL_S, End, Planned, RetentionJob, plain_ends
 
 PLAN: Final = "retention-plan"
@@ -22,11 +25,18 @@ class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """No arguments: nothing of what is kept is named."""
 
 
-def retention_job(context: Context, ends: Mapping[str, End], *, of_core: bool) -> RetentionJob:
+def retention_job(
+    context: Context, ends: Mapping[str, End], copies: KeyStoreCopies, *, of_core: bool
+) -> RetentionJob:
     """Return the job of one role over its flows."""
     keys = EndedKeys(context.database, context.vault, context.clock)
-    plain = plain_ends(context.database, keys, of_core=of_core)
-    return RetentionJob(context.database, context.clock, plain | dict(ends))
+    of_copies = KeyStoreCopiesJob(context.clock, copies)
+    return RetentionJob(
+        context.database,
+        context.clock,
+        plain_ends(context.database, keys, of_core=of_core) | dict(ends) | {COPIES: of_copies.turn},
+        dues={COPIES: of_copies.due},
+    )
 
 
 def retention_tasks(context: Context, job: RetentionJob) -> tuple[BackgroundTask, ...]:

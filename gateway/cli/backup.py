@@ -15,8 +15,9 @@ from gateway.app.backups import (
     make_backup,
     restore_database,
     restore_key_store,
+    shown_copies,
 )
-from gateway.cli.output import ExitCode, errors, print_fields, print_json, print_one
+from gateway.cli.output import ExitCode, errors, print_fields, print_json, print_one, print_rows
 from gateway.domain.backup import KEY_STORE, Manifest
 from gateway.errors import InvalidRequestError
 from gateway.flows.backup_folder import Backup, Fault
@@ -27,6 +28,7 @@ Config = Annotated[Path | None, Parameter(name=["--config", "-c"])]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Yes = Annotated[bool, Parameter(negative="")]
 
+_COPY_COLUMNS: Final = ("place", "is_there", "copy", "until", "ended")
 _SWITCH: Final = (
     "a stop switch for everything stands: set flags and switches of since again, then lift it"
 )
@@ -51,8 +53,10 @@ def create(*, to: Path, key_store: Yes = False, config: Config = None, json: Jso
     """Back up the database as it is now; the gateway may run meanwhile.
 
     Args:
-        to: A folder in the second place; the backup is a folder of its own in it.
-        key_store: Copy the key store instead, and remove copies of it older than 35 days.
+        to: A folder in the second place; the backup is a folder of its own in it. Database and
+            key store never go to one place, nor one into a folder of the other.
+        key_store: Copy the key store instead, and remove copies of it older than 35 days wherever
+            they were made.
         config: The settings of the instance.
         json: Print one JSON document.
     """
@@ -61,6 +65,23 @@ def create(*, to: Path, key_store: Yes = False, config: Config = None, json: Jso
     made: Made = make_backup(settings, to, of_keys=key_store, told=told)
     shown = {"folder": str(made.folder), **_shown(made.manifest), "removed": made.removed}
     print_one(shown, as_json=json)
+
+
+@app.command
+def copies(*, gone: str | None = None, config: Config = None, json: Json = False) -> None:
+    """List the copies of the key store that were made: where, until when, how they ended.
+
+    Args:
+        gone: A place, as listed, that was destroyed with every copy in it: your word, which the
+            evidence of erasures repeats.
+        config: The settings of the instance.
+        json: Print one JSON document.
+    """
+    rows = shown_copies(load_settings(config_path(config)), gone=gone)
+    if json:
+        print_json({"copies": rows})
+    else:
+        print_rows(rows, columns=_COPY_COLUMNS)
 
 
 @app.command

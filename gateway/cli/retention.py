@@ -7,9 +7,9 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from gateway.cli.control_calls import call
-from gateway.cli.output import ExitCode, errors, print_json, print_one, print_rows
+from gateway.cli.output import ExitCode, errors, print_fields, print_json, print_one, print_rows
 from gateway.cli.staff_options import NEAR, Reach, path_id
-from gateway.errors import InvalidRequestError
+from gateway.errors import InvalidRequestError, NotFoundError
 from gateway.settings import config_path, load_settings
 
 COLUMNS: Final = ("term", "due", "next", "done", "problem", "kept")
@@ -74,6 +74,35 @@ def months(*, reach: Reach = NEAR) -> int:
     with reach.signed_in() as client:
         page = client.get("/v1/erasures", {})
     return _tell_rows(page, "months", MONTH_COLUMNS, json=reach.json)
+
+
+@app.command
+def evidence(month: str, *, reach: Reach = NEAR) -> int:
+    """Show what proves that a month was erased: approvals, the erasure, the end of the last copy.
+
+    Each entry comes with its leaf, its proof (a C2SP tlog-proof) and its private part; that
+    somebody opened it is recorded. With --json it is the document to hand to an auditor.
+
+    Args:
+        month: The month, as 2019-05.
+        reach: Where the gateway is.
+    """
+    with reach.signed_in() as client:
+        page = client.get("/v1/erasures", {}).get("months")
+        rows = page if isinstance(page, list) else []
+        row = next((one for one in rows if one["month"] == month), None)
+        if row is None:
+            raise NotFoundError(f"{month}: the log has no such month")
+        entries = [client.get(f"/v1/records/{path_id(one)}") for one in row["evidence"]]
+    if reach.json:
+        print_json({**row, "evidence": entries})
+        return ExitCode.DONE
+    print_fields({name: value for name, value in row.items() if name != "evidence"})
+    for entry in entries:
+        record, private = entry.get("record"), entry.get("private")
+        print_fields(record if isinstance(record, dict) else {})
+        print_fields(private if isinstance(private, dict) else {})
+    return ExitCode.DONE
 
 
 @app.command

@@ -19,6 +19,7 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 SqlName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Hex16 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
 Hex32 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Month = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d$")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Instant = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 
@@ -47,6 +48,17 @@ class BackupTable(_Part, frozen=True, kw_only=True):
     of: SqlName | None = None
     columns: list[SqlName]
     rows: Count
+    file: BackupFile | None = None
+
+
+class BackupArchive(_Part, frozen=True, kw_only=True):
+    """The archive of a month's operation records, as its entry recorded it (digest).
+
+    Without a `file` it was not there, or not what was recorded, when the backup was made.
+    """
+
+    month: Month
+    digest: Hex32
     file: BackupFile | None = None
 
 
@@ -80,6 +92,7 @@ class DatabaseContent(_Part, frozen=True, kw_only=True):
     tables: list[BackupTable]
     sequences: list[BackupSequence]
     slots: list[BackupSlot]
+    archives: list[BackupArchive] = msgspec.field(default_factory=list)
     gate: Count
     """The gate's version: from it on numbers are given that nobody has seen."""
 
@@ -113,7 +126,9 @@ class Manifest(_Part, frozen=True, kw_only=True):
     def files(self) -> list[BackupFile]:
         """Return every sealed file that belongs to the backup."""
         tables = self.database.tables if self.database is not None else []
-        found = [table.file for table in tables if table.file is not None]
+        archives = self.database.archives if self.database is not None else []
+        parts: list[BackupTable | BackupArchive] = [*tables, *archives]
+        found = [part.file for part in parts if part.file is not None]
         return [*found, *([self.key_store.file] if self.key_store is not None else [])]
 
 

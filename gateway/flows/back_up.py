@@ -22,6 +22,7 @@ from codes.canonical import b64, canonical_json, instant, parse_instant
 from gateway.domain.backup import (
     DATABASE,
     KEY_STORE,
+    BackupArchive,
     BackupFile,
     BackupMigration,
     BackupSequence,
@@ -34,6 +35,8 @@ from gateway.domain.backup import (
     backup_name,
     owner_name,
 )
+from gateway.flows.backup_apart import require_apart
+from gateway.flows.backup_archives import put_archive
 from gateway.flows.backup_folder import MANIFEST, new_file, new_folder, place_of
 from gateway.storage.dump import OwnerDatabase, Snapshot, StoredTable
 
@@ -57,38 +60,58 @@ class BackupMaker:
     program: str
     public_key: bytes = field(repr=False)
     signer_at: Callable[[datetime], LogSigner] = field(repr=False)
+    archives: Path
+    """Where the archives of operation records lie: they go with the database."""
     made: Callable[[str, int], None] = lambda _name, _rows: None
 
     async def database(self, owner: OwnerDatabase) -> tuple[Path, Manifest]:
         """Make a backup of the database as it is now; return where it is and what it holds.
 
         Raises:
+            RefusedError: backups-not-apart, where copies of the key store lie.
             ConflictError: there is a backup of that name.
             SchemaError: the database is of another release.
             UnavailableError: the database is not there, or went away.
         """
+        require_apart(self.target, self._owner, DATABASE)
         async with owner.snapshot() as snapshot:
             manifest = self._manifest(DATABASE, await snapshot.taken_at())
             with new_folder(self.target, _name(manifest)) as draft:
+                # First: a month that is erased meanwhile takes its archive with it.
+                archives = [
+                    put_archive(
+                        *(draft, manifest, self.public_key),
+                        archives=self.archives,
+                        month=month,
+                        digest=digest,
+                    )
+                    for month, digest in await snapshot.archives()
+                ]
                 tables = [
                     await self._table(draft, manifest, snapshot, table)
                     for table in await snapshot.tables()
                 ]
                 manifest = msgspec.structs.replace(
-                    manifest, database=await _content(snapshot, tables)
+                    manifest, database=await _content(snapshot, tables, archives)
                 )
                 self._sign(draft, manifest)
         return self.target / _name(manifest), manifest
 
-    def key_store(self, directory: Path, *, now: datetime) -> tuple[Path, Manifest]:
+    def key_store(
+        self, directory: Path, *, now: datetime, begun: Callable[[Manifest], None]
+    ) -> tuple[Path, Manifest]:
         """Make a copy of a key store; the same as `database` otherwise.
+
+        `begun` is told of it before any key is read.
 
         Raises:
             KeyStoreError: there is no key store, or it is not this organisation's.
         """
+        require_apart(self.target, self._owner, KEY_STORE)
+        manifest = self._manifest(KEY_STORE, now)
+        begun(manifest)
         store = stored_files(directory, network=self.network, organisation=self.organisation)
         files: Mapping[str, str] = {name: b64(raw) for name, raw in store.files.items()}
-        manifest = self._manifest(KEY_STORE, now)
         with new_folder(self.target, _name(manifest)) as draft:
             with new_file(draft / KEYS_FILE) as file:
                 writer = SealedWriter(file, place_of(manifest, KEYS_FILE), self.public_key)
@@ -103,6 +126,10 @@ class BackupMaker:
             manifest = msgspec.structs.replace(manifest, key_store=content)
             self._sign(draft, manifest)
         return self.target / _name(manifest), manifest
+
+    @property
+    def _owner(self) -> str:
+        return owner_name(self.network, self.organisation)
 
     def _manifest(self, kind: Kind, taken_at: datetime) -> Manifest:
         return Manifest(
@@ -149,7 +176,9 @@ def _name(manifest: Manifest) -> str:
     return backup_name(manifest.kind, owner, taken_at, manifest.id)
 
 
-async def _content(snapshot: Snapshot, tables: list[BackupTable]) -> DatabaseContent:
+async def _content(
+    snapshot: Snapshot, tables: list[BackupTable], archives: list[BackupArchive]
+) -> DatabaseContent:
     return DatabaseContent(
         migrations=[
             BackupMigration(number=number, sha256=digest.hex())
@@ -164,5 +193,6 @@ async def _content(snapshot: Snapshot, tables: list[BackupTable]) -> DatabaseCon
             BackupSlot(slot=one.slot, origin=one.origin, size=one.size, root=one.root.hex())
             for one in await snapshot.slots()
         ],
+        archives=archives,
         gate=await snapshot.gate(),
     )

@@ -27,7 +27,7 @@ from certs.key_files import PRIVATE_DIRECTORY_MODE, PRIVATE_FILE_MODE, sync_dire
 from certs.keysets import KeySet
 from certs.sealed_files import FilePlace, read_header
 from codes.canonical import parse_instant
-from gateway.domain.backup import KEY_STORE, BackupFile, Kind, Manifest, is_too_old
+from gateway.domain.backup import BackupFile, Kind, Manifest
 from gateway.errors import ConflictError
 
 MANIFEST: Final = "manifest.json"
@@ -164,20 +164,9 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 def forget_drafts(target: Path, owner: str) -> None:
     """Remove what runs of ours left behind that were killed; only one runs at a time."""
-    for path, match in _ours(target, owner):
+    for path, match in named_ours(target, owner):
         if match["draft"]:
             shutil.rmtree(path)
-
-
-def forget_old_key_stores(target: Path, owner: str, *, now: datetime) -> list[str]:
-    """Remove our copies of the key store whose 35 days are over; return their names."""
-    removed = []
-    for path, match in _ours(target, owner):
-        taken_at = datetime.strptime(match["taken_at"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        if match["kind"] == KEY_STORE and is_too_old(KEY_STORE, taken_at, now):
-            shutil.rmtree(path)
-            removed.append(path.name)
-    return removed
 
 
 def place_of(manifest: Manifest, name: str) -> FilePlace:
@@ -206,8 +195,14 @@ def last_successes(data_dir: Path, kinds: Sequence[Kind]) -> Mapping[Kind, float
 _SIGN: Final = "last-backup-of-"
 
 
-def _ours(target: Path, owner: str) -> Iterator[tuple[Path, re.Match[str]]]:
+def named_ours(target: Path, owner: str) -> Iterator[tuple[Path, re.Match[str]]]:
+    """Yield what lies there under a name of this owner's backups: kind, draft, taken_at."""
     for path in sorted(target.iterdir()):
         match = _NAME.fullmatch(path.name)
         if match is not None and match["owner"] == owner and path.is_dir():
             yield path, match
+
+
+def named_time(match: re.Match[str]) -> datetime:
+    """Return the time that a backup's name tells."""
+    return datetime.strptime(match["taken_at"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

@@ -7,6 +7,7 @@ between leaves a row by which the next turn goes on.
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +17,12 @@ import structlog
 from certs.keystore import KeyStore
 from codes.canonical import TOKYO, instant
 from gateway import metrics
+from gateway.clock import Clock
 from gateway.domain.hold import SameApproverError
 from gateway.domain.staff import Staff
 from gateway.errors import ConflictError, InvalidBodyError, NotFoundError
+from gateway.flows.erasure_evidence import METHOD, copies_of, fates, unreadable_from, verified
+from gateway.flows.key_store_copies import KeyStoreCopies
 from gateway.flows.operation_files import remove_archives
 from gateway.flows.record import RecordWriter
 from gateway.flows.record_types import Draft, EffectRefusedError, Recorded, SearchColumns, new_id
@@ -28,6 +32,7 @@ from gateway.storage.database import Database
 from gateway.storage.effects import Effect
 from gateway.storage.erasures import (
     ErasureApproved,
+    ErasureCompleted,
     ErasureRefusedError,
     LegalHoldLifted,
     LegalHoldRow,
@@ -41,6 +46,7 @@ LEGAL_HOLDS_SHOWN: Final = 500
 GROUND: Final = "retention-ended"
 """Why a month goes: its last entry is seven years old (令30)."""
 ERASED: Final = "erased"
+COMPLETED: Final = "erasure-completed"
 _ERASING: Final = "erasing"
 _PROPOSED: Final = "proposed"
 
@@ -51,10 +57,19 @@ class EraseMonths:
     """The end of the record log's months, for people and for the retention job."""
 
     def __init__(
-        self, *, database: Database, writer: RecordWriter, keys: KeyStore, archives: Path
+        self,
+        *,
+        database: Database,
+        writer: RecordWriter,
+        keys: KeyStore,
+        archives: Path,
+        copies: KeyStoreCopies,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._archives = archives
+        self._copies = copies
+        self._clock = clock
         self._writer = writer
         self._keys = keys
 
@@ -127,45 +142,96 @@ class EraseMonths:
             raise ConflictError("legal hold: none of that id stands")
 
     async def turn(self) -> None:
-        """Make the months to come, and go on with every erasure that people agreed on."""
+        """Make the months to come, and go on with every erasure that people agreed on.
+
+        Raises:
+            CopiesUnknownError: nobody could say which copies have a month's key; it stays.
+            NotErasedError: what was erased is not gone.
+        """
         async with self._database.read() as connection:
             metrics.RECORD_MONTHS_READY.set(await erasures.make_months(connection))
-        for row in await self.months():
+        rows = await self.months()
+        for row in rows:
             is_agreed = row.state == _PROPOSED and row.approvals >= APPROVALS_NEEDED
             if is_agreed or row.state == _ERASING:
                 try:
-                    await self._erase(row.month)
+                    await self._erase(row)
                 except ErasureRefusedError as refused:
                     log.warning("month_not_erased", month=row.month, reason=refused.reason)
             elif row.state == ERASED:
-                # This process may have read the key before another one destroyed it.
-                self._keys.forget(key_id_of(row.month))
+                await asyncio.to_thread(self._keep_destroyed, key_id_of(row.month))
+        for row in rows:
+            if row.is_awaited:
+                await self._complete(row)
 
-    async def _erase(self, month: int) -> None:
+    def _keep_destroyed(self, key_id: str) -> None:
+        """End a key that came back with a copy of the key store from before its erasure."""
+        if key_id in self._keys.key_ids():
+            log.warning("erased_key_was_back", key_id=key_id)
+            self._keys.destroy(key_id)
+
+    async def _erase(self, row: MonthRow) -> None:
         """Erase a month, from whichever step it is at; each step may be done twice."""
+        month, text, key_id = row.month, month_text(row.month), key_id_of(row.month)
+        await asyncio.to_thread(self._copies.known)  # no evidence, no erasure
         async with self._database.transaction() as connection:
+            sample = await erasures.sample(connection, month)
             ranges = await erasures.erase(connection, month)
-        key_id = key_id_of(month)
         await asyncio.to_thread(self._keys.destroy, key_id)
-        await asyncio.to_thread(remove_archives, self._archives, month_text(month))
+        await asyncio.to_thread(remove_archives, self._archives, text)
+        evidence = await asyncio.to_thread(
+            partial(verified, month=text, key_id=key_id, sample=sample), self._keys, self._archives
+        )
+        # After the key is gone: whoever copied it was registered before they read it.
+        copies = copies_of(await asyncio.to_thread(self._copies.known))
         entry_id = new_id()
         draft = Draft(
             entry_id=entry_id,
             kind=ERASED,
             members={},
             private={
-                "month": month_text(month),
+                "month": text,
                 "ended": instant(_end_of(month)),
                 "key_id": key_id,
                 "ground": GROUND,
                 "ranges": [msgspec.structs.asdict(one) for one in ranges],
+                "method": dict(METHOD),
+                "approvals": list(row.approved_by),
+                "verification": evidence,
+                "copies": [msgspec.structs.asdict(one) for one in copies],
+                "unreadable_from": unreadable_from(copies, self._clock.now()),
             },
-            effects=(MonthErased(month=month, entry_id=entry_id),),
+            effects=(MonthErased(month=month, entry_id=entry_id, copies=copies),),
         )
         (outcome,) = await self._writer.append([draft], source=ERASED)
         if not isinstance(outcome, Recorded | EffectRefusedError):
             raise outcome
         log.info("month_erased", month=month, key_id=key_id)
+
+    async def _complete(self, row: MonthRow) -> None:
+        """Say that no copy has the month's key any more, once that is so."""
+        register, now = await asyncio.to_thread(self._copies.known), self._clock.now()
+        ended = fates(row.copies or (), register, now)
+        if ended is None:
+            return
+        entry_id, month = new_id(), row.month
+        draft = Draft(
+            entry_id=entry_id,
+            kind=COMPLETED,
+            members={},
+            private={
+                "month": month_text(month),
+                "key_id": key_id_of(month),
+                "erased": row.entry_id,
+                "copies": ended,
+                "unreadable_since": max(str(one["ended_at"]) for one in ended),
+            },
+            effects=(ErasureCompleted(month=month, entry_id=entry_id),),
+        )
+        (outcome,) = await self._writer.append([draft], source=ERASED)
+        if not isinstance(outcome, Recorded | EffectRefusedError):
+            raise outcome
+        log.info("erasure_completed", month=month, count=len(ended))
 
     async def _require(self, month: int, by: Staff) -> None:
         """Refuse what the database would, and say why."""

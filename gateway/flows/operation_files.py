@@ -1,7 +1,7 @@
 """Archives of operation records on disk: one sealed file a month, beside the key store.
 
-Outside the database, because what three months have passed over is read seldom and must not weigh
-on every backup; under the month's key, so that it is gone with the key wherever a copy of it lies.
+Outside the database, because what three months have passed over is read seldom; under the month's
+key, so that it is gone with the key wherever a copy of it lies.
 A name holds the month and the file's own digest: nothing is written over, and what a turn that was
 killed left behind is told from what was recorded.
 """
@@ -73,6 +73,11 @@ def has_archive(directory: Path, month: str, digest: str) -> bool:
     return _path(directory, month, digest).is_file()
 
 
+def has_archives(directory: Path, month: str) -> bool:
+    """Tell whether any file of a month is there, whichever was recorded."""
+    return any(directory.glob(f"operations-{month}-*"))
+
+
 def remove_archives(directory: Path, month: str, *, but: Collection[str] = ()) -> None:
     """End a month's files, those of these digests left out; none there is fine."""
     kept = {_path(directory, month, digest) for digest in but}
@@ -81,8 +86,13 @@ def remove_archives(directory: Path, month: str, *, but: Collection[str] = ()) -
             overwrite_and_unlink(path)
 
 
+def archive_name(month: str, digest: str) -> str:
+    """Return what a month's archive is called, wherever it lies."""
+    return f"operations-{month}-{digest[:_DIGITS]}{_SUFFIX}"
+
+
 def _path(directory: Path, month: str, digest: str) -> Path:
-    return directory / f"operations-{month}-{digest[:_DIGITS]}{_SUFFIX}"
+    return directory / archive_name(month, digest)
 
 
 def _ad(organisation: str, month: str) -> bytes:

@@ -17,6 +17,7 @@ from gateway.domain.backup import BackupTable, is_too_old
 from gateway.errors import RefusedError
 from gateway.flows.backed_up_log import SLOTS, BackedUpLog
 from gateway.flows.backup_folder import Fault
+from gateway.flows.operation_files import write_archive
 from gateway.flows.slot_seals import SLOT_SEAL
 from gateway.flows.verify_backup import OpenBackup
 from gateway.storage.dump import LOG_ENTRIES, OwnerDatabase
@@ -47,8 +48,10 @@ class Restore:
     stops: bool
     done: Callable[[str, int], None] = lambda _name, _rows: None
 
-    async def database(self, owner: OwnerDatabase, *, key_store: Path) -> Restored:
-        """Put a database back; `key_store` is the folder of the instance's keys.
+    async def database(self, owner: OwnerDatabase, *, key_store: Path, archives: Path) -> Restored:
+        """Put a database back, and the archives of operation records beside it.
+
+        `key_store` is the folder of the instance's keys, `archives` the one of its archives.
 
         Raises:
             BackupError: the backup is not whole, or does not open.
@@ -75,6 +78,8 @@ class Restore:
                     self.done(table.name, table.rows)
             for sequence in content.sequences:
                 await into.sequence(sequence)
+            # Before the rows count: an archive without its row is no harm, a row without is.
+            self._lay(archives)
             await into.finish(order)
         rows = sum(table.rows for table in content.tables)
         return Restored(
@@ -83,6 +88,11 @@ class Restore:
             erased_months=erased,
             is_stopped=self.stops and not self.is_whole,
         )
+
+    def _lay(self, archives: Path) -> None:
+        for archive, raw in self.opened.archives():
+            if raw is not None:
+                write_archive(archives, archive.month, raw)
 
     def key_store(self, folder: Path, *, now: datetime) -> int:
         """Put a copy of the key store back where none is; return how many keys it has.

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 
 from certs.errors import BackupError
 from certs.key_store_copy import StoredFiles, described
@@ -9,7 +10,13 @@ from certs.sealed_files import open_file
 from certs.sealing_keys import SealingPrivateKey
 from codes.canonical import parse_canonical, unb64
 from codes.errors import CodesError
-from gateway.domain.backup import BackupTable, DatabaseContent, KeyStoreContent
+from gateway.domain.backup import (
+    BackupArchive,
+    BackupFile,
+    BackupTable,
+    DatabaseContent,
+    KeyStoreContent,
+)
 from gateway.errors import InvalidRequestError
 from gateway.flows.back_up import KEYS_BYTES_MAX
 from gateway.flows.backed_up_log import BackedUpLog
@@ -52,7 +59,13 @@ class OpenBackup:
             for chunk in self.content(table, log):
                 plain += len(chunk)
             rows += table.rows
-        return Opened(rows=rows, plain=plain, faults=log.faults(database.slots))
+        faults = log.faults(database.slots)
+        for archive, raw in self.archives():
+            plain += len(raw or b"")
+            if raw is None:
+                where = f"operation records of {archive.month}"
+                faults.append(Fault(reason="archive-missing", where=where))
+        return Opened(rows=rows, plain=plain, faults=faults)
 
     def content(self, table: BackupTable, log: BackedUpLog) -> Iterator[bytes]:
         """Give a table's COPY, each piece authentic, its rows counted and shown to `log`.
@@ -83,6 +96,25 @@ class OpenBackup:
         for chunk in self.content(table, log):
             yield chunk
 
+    def archives(self) -> Iterator[tuple[BackupArchive, bytes | None]]:
+        """Give every archive of operation records, sealed under its month's key as recorded.
+
+        None: it was missing or damaged when the backup was made.
+
+        Raises:
+            BackupError: one does not open, or is not what was recorded.
+        """
+        for archive in self.content_of_database.archives:
+            raw = None if archive.file is None else self.file(archive.file)
+            if raw is not None and sha256(raw).hexdigest() != archive.digest:
+                raise BackupError("not-loadable", f"archive of {archive.month}: another file")
+            yield archive, raw
+
+    def file(self, file: BackupFile) -> bytes:
+        """Return the whole content of a small file, or raise `BackupError`."""
+        with self.backup.open(file) as sealed:
+            return b"".join(open_file(sealed, self.backup.place(file.name), self._key))
+
     def key_store(self) -> StoredFiles:
         """Return the files of the key store.
 
@@ -91,8 +123,7 @@ class OpenBackup:
             KeyStoreError: what is in it is not this organisation's.
         """
         copy = self.content_of_key_store
-        with self.backup.open(copy.file) as file:
-            raw = b"".join(open_file(file, self.backup.place(copy.file.name), self._key))
+        raw = self.file(copy.file)
         try:
             members = parse_canonical(raw, bytes_max=KEYS_BYTES_MAX)
             files = {name: unb64(str(text)) for name, text in members.items()}

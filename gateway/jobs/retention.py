@@ -7,6 +7,7 @@ told to operators by the moment it was last seen to.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -32,6 +33,8 @@ BATCHES_MAX: Final = 100
 OF_CORE: Final = "core-"
 
 End = Callable[[], Awaitable[object]]
+Dues = Callable[[], Awaitable[list[Due]]]
+_NONE: Final[Mapping[str, Dues]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +49,22 @@ class Planned:
 
 
 class RetentionJob:
-    """Ends every kind of data of one role; `ends` says how, for terms with a rule of their own."""
+    """Ends every kind of data of one role; `ends` says how, for terms with a rule of their own.
 
-    def __init__(self, database: Database, clock: Clock, ends: Mapping[str, End]) -> None:
+    `dues` counts what is due of those that are no rows.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        ends: Mapping[str, End],
+        dues: Mapping[str, Dues] = _NONE,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._ends = dict(ends)
+        self._dues = dict(dues)
         self._terms = list(terms_of(frozenset(ends)))
 
     async def turn(self) -> None:
@@ -78,10 +91,15 @@ class RetentionJob:
     async def plan(self) -> list[Planned]:
         """Return how every term of this role stands; counts and instants, nothing personal."""
         now = self._clock.now()
+        counted = {name: await dues() for name, dues in self._dues.items()}
         async with self._database.read() as connection:
             runs = await retention.runs(connection)
             return [
-                _planned(term, await _due(connection, term, now), runs.get(term.name))
+                _planned(
+                    term,
+                    counted.get(term.name) or await _due(connection, term, now),
+                    runs.get(term.name),
+                )
                 for term in self._terms
             ]
 

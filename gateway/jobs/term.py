@@ -21,6 +21,7 @@ class Ender(StrEnum):
     JOB = "the retention job deletes the rows"
     FLOW = "the retention job, with an entry or by a rule of its own"
     DAYS = "the retention job drops the day"
+    FILES = "the retention job removes the files"
     PEOPLE = "two people, then the retention job"
     OWNER = "whoever keeps it: it lives as long as what it stands for"
 

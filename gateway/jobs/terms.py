@@ -21,6 +21,7 @@ from gateway.jobs.inquiries import (
     RESULT_LIFE,
 )
 from gateway.jobs.term import HOUR, MINUTE, OFTEN, Ender, Term
+from gateway.jobs.terms_copies import COPY_TERMS
 from gateway.jobs.terms_core import CORE_TERMS
 from gateway.jobs.terms_records import RECORD_TERMS
 from gateway.storage.retention import Rows
@@ -299,7 +300,8 @@ _DOORS: Final = (
     ),
 )
 
-TERMS: Final[tuple[Term, ...]] = (*_EXCHANGE, *_PEOPLE, *_DOORS, *RECORD_TERMS, *CORE_TERMS)
+_KEPT_BY_BOTH: Final = (*RECORD_TERMS, *COPY_TERMS)
+TERMS: Final[tuple[Term, ...]] = (*_EXCHANGE, *_PEOPLE, *_DOORS, *_KEPT_BY_BOTH, *CORE_TERMS)
 
 
 def terms_of(names: frozenset[str]) -> Iterator[Term]:

@@ -265,6 +265,7 @@ KINDS: Final = MappingProxyType[str, type[Public]](
         "hold-lapsed": Public,
         "erasure-approved": Public,
         "erased": Public,
+        "erasure-completed": Public,
         "legal-hold-set": Public,
         "legal-hold-lifted": Public,
         "log-loss": Public,

@@ -72,6 +72,7 @@ _SEQUENCES: Final[LiteralString] = """
      WHERE schemaname = 'public' ORDER BY 1
 """
 _APPLIED: Final[LiteralString] = "SELECT number, sha256 FROM schema_migrations ORDER BY number"
+_ARCHIVES: Final[LiteralString] = "SELECT month, digest FROM operation_archives ORDER BY month"
 _GATE: Final[LiteralString] = "SELECT version FROM gate"
 _EXPORT: Final[LiteralString] = """
     SELECT format('SET TRANSACTION SNAPSHOT %L', pg_export_snapshot())
@@ -122,6 +123,11 @@ class Snapshot:
         """Return the value each sequence gave last."""
         rows = await self._connection.fetch(_SEQUENCES)
         return {row["name"]: row["last_value"] for row in rows}
+
+    async def archives(self) -> list[tuple[int, str]]:
+        """Return month and digest of every archive of operation records."""
+        rows = await self._connection.fetch(_ARCHIVES)
+        return [(row["month"], row["digest"]) for row in rows]
 
     async def migrations(self) -> list[tuple[int, bytes]]:
         """Return number and SHA-256 of each step of the schema."""

@@ -45,6 +45,22 @@ class ErasedRange(msgspec.Struct, frozen=True, kw_only=True):
     root: str
 
 
+class KnownCopy(msgspec.Struct, frozen=True, kw_only=True):
+    """A copy of the key store from before an erasure, and until when it may live."""
+
+    id: str
+    taken_at: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A private part as it lay sealed before its month was erased."""
+
+    entry_id: str
+    private: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureApproved(Effect):
     """One person agrees that a month goes; refused if it may not, or they agreed before."""
@@ -67,6 +83,22 @@ class MonthErased(Effect):
     """The entry that says so ends the erasure."""
 
     KIND: ClassVar[str] = "month_erased"
+
+    month: int
+    entry_id: str
+    copies: Sequence[KnownCopy]
+
+    @property
+    def key(self) -> str:
+        """Return the month."""
+        return str(self.month)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureCompleted(Effect):
+    """No copy is left that has the month's key; refused if that was said before."""
+
+    KIND: ClassVar[str] = "erasure_completed"
 
     month: int
     entry_id: str
@@ -134,12 +166,31 @@ class MonthRow:
     state: str
     approvals: int
     ranges: Sequence[ErasedRange]
+    approved_by: Sequence[str]
+    """The entries by which people agreed, in their order."""
+    entry_id: str | None
+    copies: Sequence[KnownCopy] | None
+    """Copies of the key store that had its key then; None: nobody knew."""
+    completed_entry_id: str | None
+
+    @property
+    def evidence(self) -> list[str]:
+        """Return every entry that tells of its erasure, once each, in their order."""
+        told = (*self.approved_by, self.entry_id, self.completed_entry_id)
+        return list(dict.fromkeys(one for one in told if one is not None))
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it is erased and the end of the last copy is still to be told."""
+        return self.copies is not None and self.completed_entry_id is None
 
 
 _MONTHS: Final[LiteralString] = """
     SELECT m.month, erasure_due_at(m.month) AS due_at, erasure_due_at(m.month) <= now() AS is_due,
            erasure_is_held(m.month) AS is_held, coalesce(e.state, 'kept') AS state, e.ranges,
-           (SELECT count(*) FROM erasure_approvals AS a WHERE a.month = m.month) AS approvals
+           e.entry_id, e.copies, e.completed_entry_id,
+           ARRAY(SELECT a.entry_id FROM erasure_approvals AS a
+                  WHERE a.month = m.month ORDER BY a.approved_at, a.entry_id) AS approved_by
       FROM (SELECT DISTINCT month FROM log_months) AS m
       LEFT JOIN erasures AS e USING (month)
      ORDER BY m.month
@@ -179,6 +230,17 @@ async def erase(connection: Connection, month: int) -> list[ErasedRange]:
             raise
         raise ErasureRefusedError(reason) from None
     return msgspec.json.decode(ranges, type=list[ErasedRange])
+
+
+_SAMPLE: Final[LiteralString] = """
+    SELECT entry_id, private FROM log_entries WHERE month = $1 ORDER BY slot, index LIMIT 1
+"""
+
+
+async def sample(connection: Connection, month: int) -> Sample | None:
+    """Return a private part of a month, sealed as it lies there; None: no entry is left."""
+    row = await connection.fetchrow(_SAMPLE, month)
+    return None if row is None else Sample(entry_id=row["entry_id"].hex, private=row["private"])
 
 
 _MINIMUMS: Final[LiteralString] = "SELECT slot, minimum, month FROM log_minimums"
@@ -240,13 +302,17 @@ async def make_months(connection: Connection) -> int:
 
 
 def _month(row: Any) -> MonthRow:  # noqa: ANN401 - a driver's record, read by column name
-    ranges = row["ranges"]
+    ranges, copies = row["ranges"], row["copies"]
     return MonthRow(
         month=row["month"],
         due_at=row["due_at"],
         is_due=row["is_due"],
         is_held=row["is_held"],
         state=row["state"],
-        approvals=row["approvals"],
+        approvals=len(row["approved_by"]),
+        approved_by=row["approved_by"],
+        entry_id=row["entry_id"],
+        copies=msgspec.json.decode(copies, type=list[KnownCopy]) if copies else None,
+        completed_entry_id=row["completed_entry_id"],
         ranges=msgspec.json.decode(ranges, type=list[ErasedRange]) if ranges else [],
     )

@@ -22,6 +22,8 @@ class LogMonth(Message, frozen=True):
     is_held: bool
     approvals: int
     approvals_needed: int
+    evidence: list[Hex32]
+    """The entries that tell of its erasure: approvals, `erased`, `erasure-completed`."""
 
 
 class LogMonths(Message, frozen=True):

@@ -14,8 +14,6 @@ _HEADING = re.compile(r"^#{1,6} (?P<text>.+)$", re.MULTILINE)
 _TEST = re.compile(r"`(?P<file>[a-z0-9_/]+\.py)::(?P<name>test_[a-z0-9_]+)`")
 _FILE = re.compile(r"`(?P<path>(?:certs|codes|config|docs|gateway|policies|tests)/[\w./-]*)`")
 _COMMAND = re.compile(r"(?:`|\$ )sekisho (?P<words>[a-z][a-z-]*(?: [a-z][a-z-]*)?)")
-# Said to be missing, in so many words.
-_NO_COMMANDS = frozenset({"backup"})
 _CODE = re.compile(r"```.*?```", re.DOTALL)
 _ROW = re.compile(r"^\| (?P<cells>.*) \|$", re.MULTILINE)
 _THREAT_COLUMNS = 3
@@ -95,7 +93,6 @@ def test_every_command_that_is_named_exists() -> None:
             words.split()[0] not in known
             or any(one.startswith(f"{words.split()[0]} ") for one in known)
         )
-        and words.split()[0] not in _NO_COMMANDS
     }
 
     assert named

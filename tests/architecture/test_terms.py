@@ -24,6 +24,6 @@ def test_every_term_has_one_name_and_something_that_ends_it() -> None:
     assert sorted(names) == sorted(set(names))
     for term in TERMS:
         assert bool(term.days) == (term.ender is Ender.DAYS), term.name
-        # What is no row of any table is a key in the key store.
+        # What is no row of any table is a key in the key store, or a file.
         is_counted = bool(term.rows or term.days or not term.tables)
         assert is_counted or term.ender is Ender.OWNER, term.name

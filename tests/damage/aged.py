@@ -64,6 +64,12 @@ class Aged:
         said: dict[str, object] = {
             "month": "2019-05",
             "ended": instant(ENDED),
+            # What no verifier asks for, and an auditor reads.
+            "method": {"technique": "cryptographic-erase", "also": ["entries-dropped"]},
+            "approvals": ["0" * 32, "1" * 32],
+            "verification": {"key": "key-destroyed", "sample": "none-left"},
+            "copies": [],
+            "unreadable_from": instant(self.told_at),
             "ground": "retention-ended",
             "key_id": "month/2019-05",
             "ranges": ranges,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -10,10 +11,12 @@ import asyncpg
 
 from certs.backup_keys import make_backup_key, read_backup_private
 from certs.keysets import KeySet
+from certs.keystore import KeyStore
 from certs.log_keys import LogSigner
 from certs.sealing_keys import SealingPrivateKey
 from gateway.flows.back_up import BackupMaker
 from gateway.flows.backup_folder import Backup, read_backup
+from gateway.flows.key_store_copies import KeyStoreCopies
 from gateway.flows.restore_backup import Restore, Restored
 from gateway.flows.verify_backup import OpenBackup, Opened
 from gateway.storage.copy_rows import CopyRows
@@ -48,19 +51,44 @@ class Backups:
         )
 
     @property
+    def archives(self) -> Path:
+        return self.target.parent / "archives"
+
+    @property
     def maker(self) -> BackupMaker:
+        return self.maker_in(self.target)
+
+    def maker_in(self, target: Path) -> BackupMaker:
         return BackupMaker(
-            target=self.target,
+            target=target,
             network=self.network,
             organisation=self.organisation,
             program="test",
             public_key=self.key.public,
             signer_at=lambda _: self.signer,
+            archives=self.archives,
         )
 
     async def make(self, owner: str) -> Backup:
         folder, _ = await self.maker.database(OwnerDatabase(dsn=owner))
         return self.read(folder)
+
+    def copies(self, data_dir: Path) -> KeyStoreCopies:
+        return KeyStoreCopies(
+            data_dir=data_dir,
+            network=self.network,
+            organisation=self.organisation,
+            key_sets=lambda: self.key_sets,
+            signer_at=lambda _: self.signer,
+        )
+
+    def copy_keys(self, keys: KeyStore, to: Path, *, now: datetime) -> Path:
+        """Copy a key store to another place, and remember it beside the store."""
+        copies = self.copies(keys.directory.parent)
+        folder, _ = self.maker_in(to).key_store(
+            keys.directory, now=now, begun=lambda begun: copies.begin(to, begun, now=now)
+        )
+        return folder
 
     def read(self, folder: Path) -> Backup:
         return read_backup(
@@ -74,7 +102,9 @@ class Backups:
         self, backup: Backup, owner: str, keys: Path, *, is_whole: bool = False
     ) -> Restored:
         restore = Restore(opened=OpenBackup(backup, self.key), is_whole=is_whole, stops=True)
-        return await restore.database(OwnerDatabase(dsn=owner), key_store=keys)
+        return await restore.database(
+            OwnerDatabase(dsn=owner), key_store=keys, archives=keys.parent / "archives"
+        )
 
 
 async def digests(owner: str) -> dict[str, tuple[int, str]]:

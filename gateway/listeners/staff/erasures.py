@@ -135,6 +135,7 @@ def _month(row: MonthRow) -> LogMonth:
         is_held=row.is_held,
         approvals=row.approvals,
         approvals_needed=APPROVALS_NEEDED,
+        evidence=row.evidence,
     )
 
 

@@ -155,6 +155,10 @@ async def test_a_copy_of_the_key_store_goes_its_own_way(operator: Operator, dsns
     namesake.mkdir()
     code, made, _ = await operator.run("create", "--key-store", "--to", to)
     folder = made["folder"]
+    listed = await operator.run("copies")
+    mixed = await operator.run("create", "--to", to)
+    gone = await operator.run("copies", "--gone", to)
+    unknown = await operator.run("copies", "--gone", operator.folder)
     looked = await operator.run("verify", folder, "--private-key", private)
     there = await operator.run("restore", folder, "--private-key", private)
     operator.write(dsns, data="new-machine")
@@ -163,6 +167,13 @@ async def test_a_copy_of_the_key_store_goes_its_own_way(operator: Operator, dsns
 
     assert (code, made["keys"], made["removed"]) == (0, 0, [old.name])
     assert namesake.exists()
+    (copy,) = listed[1]["copies"]
+    assert (copy["place"], copy["is_there"], copy["ended"]) == (str(to), True, None)
+    assert Path(folder).name == copy["copy"]
+    assert mixed[0] == ExitCode.REFUSED
+    assert "holds our backups of the key store" in mixed[2]
+    assert [one["ended"] for one in gone[1]["copies"]] == ["place-gone"]
+    assert unknown[0] == ExitCode.FAILED
     assert (looked[0], looked[1]["sound"]) == (0, True)
     assert (there[0], "already-a-store" in there[2]) == (ExitCode.FAILED, True)
     assert said[0] == ExitCode.USAGE

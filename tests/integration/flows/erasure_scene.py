@@ -11,6 +11,7 @@ from certs.keystore import KeyStore, MasterKey
 from certs.log_keys import LogSigner
 from gateway.domain.staff import Role, Staff
 from gateway.flows.erase_months import EraseMonths
+from gateway.flows.key_store_copies import KeyStoreCopies
 from gateway.flows.record import Draft, Recorded, RecordWriter
 from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_types import SearchColumns
@@ -47,12 +48,16 @@ class Scene:
     following: list[Recorded]
     people: list[Staff]
 
-    def erasing(self, writer: RecordWriter) -> EraseMonths:
+    def erasing(self, writer: RecordWriter, copies: KeyStoreCopies | None = None) -> EraseMonths:
+        """Return what ends months; without `copies` of the key store there never were any."""
+        data_dir = self.keys.directory.parent
         return EraseMonths(
             database=self.log.database,
             writer=writer,
             keys=self.keys,
-            archives=self.keys.directory.parent / "archives",
+            archives=data_dir / "archives",
+            copies=copies or no_copies(data_dir, NETWORK, ORGANISATION),
+            clock=self.log.clock,
         )
 
     async def execute(self, sql: str, *arguments: object) -> None:
@@ -65,6 +70,21 @@ class Scene:
     async def state(self) -> str:
         async with self.log.database.read() as connection:
             return next(row.state for row in await erasures.months(connection) if row.month == OLD)
+
+
+def no_copies(data_dir: Path, network: str, organisation: str) -> KeyStoreCopies:
+    """Return the register of an instance that never made a copy."""
+
+    def nobody(_: datetime) -> LogSigner:
+        raise AssertionError("nothing is registered here")
+
+    return KeyStoreCopies(
+        data_dir=data_dir,
+        network=network,
+        organisation=organisation,
+        key_sets=list,
+        signer_at=nobody,
+    )
 
 
 def some_drafts(count: int) -> list[Draft]:

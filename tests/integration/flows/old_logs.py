@@ -27,7 +27,7 @@ from gateway.records.note import cosign, parse_note, witness_name
 from gateway.storage.cosigned import Cosignature, keep_cosignature
 from gateway.storage.database import Database
 from policies.measures import StopSwitch
-from tests.integration.flows.erasure_scene import ADD_MONTH, a_person
+from tests.integration.flows.erasure_scene import ADD_MONTH, a_person, no_copies
 from tests.integration.record_log import SetClock, a_draft, add_effects
 from tests.unit.certs import networks
 
@@ -111,6 +111,8 @@ async def erased(context: Context, archives: Path) -> None:
         writer=context.writer,
         keys=context.vault.keys,
         archives=archives,
+        copies=no_copies(archives.parent, "testnet", NAGAOKA),
+        clock=context.clock,
     )
     for role in (Role.AUDITOR, Role.SECURITY_OFFICER):
         await erasing.approve(MONTH, by=await a_person(context.database, role))

@@ -12,7 +12,6 @@ from certs.keystore import KeyStore
 from codes.canonical import parse_instant, tokyo_month
 from gateway.domain.hold import SameApproverError
 from gateway.errors import NotFoundError, RefusedError
-from gateway.flows.backup_folder import forget_old_key_stores
 from gateway.flows.erase_months import month_text
 from gateway.flows.record_read import RecordReader, Search
 from gateway.flows.restore_backup import Restore
@@ -24,7 +23,7 @@ from gateway.storage.record_ranges import range_of
 from tests.conftest import Dsns
 from tests.integration.backups import Backups
 from tests.integration.flows.erasure_scene import FIRST_DAY, NEXT, OLD, PERSON, Scene
-from tests.integration.record_log import NETWORK, ORGANISATION, a_draft, recorded
+from tests.integration.record_log import ORGANISATION, a_draft, recorded
 
 
 async def test_two_people_let_a_month_go_and_nobody_reads_it_again(scene: Scene) -> None:
@@ -135,9 +134,9 @@ async def test_neither_database_nor_its_backup_reads_an_erased_month_but_with_an
     """A backup of the database opens only with a key-store copy, which is kept 35 days at most."""
     wanted, now = [scene.old[0].entry_id], datetime.now(UTC)
     backup = await backups.make(scene.owner)
-    copy, _ = backups.maker.key_store(scene.keys.directory, now=now)
+    copy = backups.copy_keys(scene.keys, tmp_path / "third-place", now=now)
     async with scene.log.writer() as writer:
-        erasing = scene.erasing(writer)
+        erasing = scene.erasing(writer, backups.copies(scene.keys.directory.parent))
         for person in scene.people[:2]:
             await erasing.approve(OLD, by=person)
         await erasing.turn()
@@ -166,13 +165,6 @@ async def test_neither_database_nor_its_backup_reads_an_erased_month_but_with_an
     assert too_old.value.reason == "key-store-copy-too-old"
     assert done.erased_months == [month_text(OLD)]
     assert backups.look_through(backup).faults == backups.look_through(later).faults == []
-    removed = forget_old_key_stores(
-        backups.target, f"{NETWORK}.{ORGANISATION}", now=now + timedelta(days=36)
-    )
-    assert removed == [copy.name]
-    assert sorted(path.name for path in backups.target.iterdir()) == sorted(
-        [backup.folder.name, later.folder.name]
-    )
 
 
 async def test_what_corrects_what_goes_with_the_month_it_was_corrected_in(scene: Scene) -> None:

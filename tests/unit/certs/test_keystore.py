@@ -168,16 +168,29 @@ def test_a_process_finds_out_itself_what_another_destroyed(store: KeyStore) -> N
     assert other.month("2026-08") == kept
 
 
-def test_another_process_keeps_a_destroyed_key_until_it_is_told(store: KeyStore) -> None:
+def test_another_process_refuses_a_destroyed_key_at_its_next_use(store: KeyStore) -> None:
     other = again(store)
-    key = other.month("2026-07")
+    other.month("2026-07")
     store.destroy("month/2026-07")
 
-    assert other.month("2026-07") == key
-    other.forget("month/2026-07")
     with pytest.raises(KeyStoreError) as refused:
         other.month("2026-07")
+
     assert reason_of(refused) == "key-destroyed"
+
+
+def test_what_others_destroyed_is_forgotten_and_what_is_only_gone_is_kept(store: KeyStore) -> None:
+    """A lost file is no erasure: whoever has the key in memory is the last who can read."""
+    other = again(store)
+    kept, lost = other.month("2026-08"), other.month("2026-09")
+    other.month("2026-07")
+    store.destroy("month/2026-07")
+    (store.directory / "month.2026-09.key").unlink()
+
+    other.forget_destroyed()
+
+    assert set(other._known) == {"month/2026-08", "month/2026-09"}
+    assert (other.month("2026-08"), other.month("2026-09")) == (kept, lost)
 
 
 def test_a_slower_process_takes_the_key_of_the_faster_one(
