@@ -145,15 +145,13 @@ async def test_every_worker_forgets_what_one_destroyed(keys: Keys) -> None:
     over, other = ago(KEPT[INQUIRIES] + 1), keys.worker()
     box = other.days.seal(INQUIRIES, "x", over, "row", b"somebody")
     kept = other.days.seal(INQUIRIES, "x", TODAY, "row", b"somebody")
+    other.days.index(INQUIRIES, "x", over, b"somebody")
     old = other.seal(WANTED, "x", 2020, "row", b"somebody")
 
     await keys.turn()
     await keys.ended.end_periods()
-    in_memory = other.days.open(INQUIRIES, "x", over, "row", box)
-    other.days.index(INQUIRIES, "x", over, b"somebody")
     await other.forget_destroyed()
 
-    assert in_memory == b"somebody"
     with pytest.raises(KeyStoreError, match="key-destroyed"):
         other.days.open(INQUIRIES, "x", over, "row", box)
     with pytest.raises(KeyStoreError, match="key-destroyed"):
