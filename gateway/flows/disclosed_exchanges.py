@@ -1,10 +1,46 @@
-"""Exchanges as a person is shown them: codes with what they are called today."""
+"""Exchanges as a person is shown them: codes with what they are called today, page by page.
 
-from collections.abc import Callable
+A page never ends between two exchanges of one moment: the next begins with a later one.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Final, Protocol, TypeVar
 
 from gateway.flows.fact_names import FactNames
 from gateway.records.disclosure import Exchange
+from gateway.wire.codec import encode_json
 from gateway.wire.staff_disclosure import DisclosedExchange, DisclosedInformation, Named
+
+EXCHANGES_MAX: Final = 100
+EXCHANGES_BYTES_MAX: Final = 48 * 1024
+"""Of one page as JSON; exchanges of one moment are together however long they are."""
+
+
+class Requested(Protocol):
+    """Anything that stands for one exchange."""
+
+    @property
+    def requested_at(self) -> str:
+        """Return when the core accepted it."""
+        ...
+
+
+R = TypeVar("R", bound=Requested)
+
+
+def first_page(exchanges: Sequence[R]) -> tuple[list[R], str | None]:
+    """Return the first of these exchanges, sorted as they are, and from when on there are more."""
+    taken: list[R] = []
+    length = 0
+    for moment, some in groupby(exchanges, key=lambda one: one.requested_at):
+        group = list(some)
+        length += sum(len(encode_json(one)) for one in group)
+        is_over = len(taken) + len(group) > EXCHANGES_MAX or length > EXCHANGES_BYTES_MAX
+        if taken and is_over:
+            return taken, moment
+        taken += group
+    return taken, None
 
 
 def disclosed_exchange(one: Exchange, names: FactNames) -> DisclosedExchange:
