@@ -42,7 +42,9 @@ __all__ = [
     "unpack_code",
 ]
 
-PURPOSES: Final = frozenset({"answer", "code-in-permit", "code-to-core", "code-delivery", "notice"})
+PURPOSES: Final = frozenset(
+    {"answer", "code-in-permit", "code-to-core", "code-delivery", "notice", "disclosure"}
+)
 MESSAGE_KEY_BYTES: Final = 32
 ENC_BYTES: Final = 1088 + X25519_BYTES + MESSAGE_KEY_BYTES + 16
 """KEM ciphertext ‖ X25519 share ‖ sealed message key ‖ tag."""
@@ -156,7 +158,8 @@ class MessageSealer:
     ) -> SealedItem:
         """Return the sealed item, bound to inquiry and permit (`None` for an absent one).
 
-        `inquiry_leaf` is the 32-byte leaf hash, or a code acquisition's 16-byte request id.
+        `inquiry_leaf` is the 32-byte leaf hash, or the 16-byte request id of a code acquisition or
+        a disclosure.
 
         Raises:
             SealingError: too-large, bad-binding, message-full.

@@ -16,6 +16,8 @@ import msgspec
 from gateway.errors import UnavailableError
 
 LINE_BYTES_MAX: Final = 64 * 1024
+REPLY_BYTES_MAX: Final = 1024 * 1024
+"""As long as what a worker may say to its parent."""
 CALL_S: Final = 90.0
 _PATH_BYTES_MAX: Final = 107  # sun_path of Linux
 
@@ -51,7 +53,7 @@ def call_control(
             caller.settimeout(CALL_S)
             caller.connect(short)
             caller.sendall(msgspec.json.encode(request) + b"\n")
-            line = caller.makefile("rb").readline(LINE_BYTES_MAX)
+            line = caller.makefile("rb").readline(REPLY_BYTES_MAX)
     except OSError as error:
         raise UnavailableError(f"{path}: no answer ({type(error).__name__})") from None
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.app.cosigning_commands import cosigning_commands
+from gateway.app.disclosure_commands import disclosure_commands
 from gateway.app.export_command import export_command
 from gateway.app.floor import NETWORK, laid_floor, network_tls, witness_tasks
 from gateway.app.limits import limit_by_organisation
@@ -22,7 +23,7 @@ from gateway.app.staff import StaffZone, make_core_staff
 from gateway.core import code_deliveries, notices
 from gateway.core.code_book import CodeBook
 from gateway.core.code_deliveries import CodeDeliveries
-from gateway.core.noise import authenticate_and_note
+from gateway.core.disclosures import DisclosureDesk
 from gateway.core.notices import Notices
 from gateway.core.publication import Publication
 from gateway.core.routes import ROUTES
@@ -35,6 +36,7 @@ from gateway.flows.erase_months import EraseMonths
 from gateway.flows.key_store_copies import KeyStoreCopies
 from gateway.flows.peer_slots import TURN_S
 from gateway.http.application import build_application
+from gateway.http.members import authenticate_and_note
 from gateway.jobs.expiry import INTERVAL_S as EXPIRY_INTERVAL_S
 from gateway.jobs.expiry import ExpiryJob
 from gateway.jobs.key_store_copies import copies_of
@@ -93,6 +95,7 @@ async def build(worker: WorkerContext) -> RoleApp:
                 **export_command(context),
                 **retention_commands(retention),
                 **cosigning_commands(context.cosigned),
+                **disclosure_commands(DisclosureDesk(context, codes)),
             },
             staff=_staff(worker, context, months),
         )

@@ -26,6 +26,7 @@ from gateway.flows.continue_inquiry import Continuations
 from gateway.flows.deliver import Deliver
 from gateway.flows.delivery_drafts import KIND as DELIVERY
 from gateway.flows.delivery_drafts import DeliveryDrafts
+from gateway.flows.disclose_to_system import DiscloseToSystem
 from gateway.flows.erase_months import EraseMonths
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.forks import Forks
@@ -328,6 +329,7 @@ def _listeners(worker: WorkerContext, context: Context, flows: Flows) -> tuple[L
         wanted=WantedCodes(context),
         statements=OwnStatements(context),
         corrections=TakeCorrections(context),
+        disclosures=DiscloseToSystem(context, flows.erase_months),
         checkpoints=Checkpoints(context),
         witnessing=Witnessing(
             trust=context.trust,

@@ -7,6 +7,7 @@ from cyclopts import App, Parameter
 
 from certs.publish import read_directory
 from codes.canonical import instant
+from gateway.cli.core_disclosure import disclose
 from gateway.cli.output import ExitCode, print_one
 from gateway.cli.serve import core
 from gateway.errors import ConfigurationError
@@ -17,6 +18,7 @@ Json = Annotated[bool, Parameter(name="--json", negative="")]
 
 app = App(name="core", help="The network's core: permits, codes, directory.")
 app.default(core)
+app.command(disclose)
 
 
 @app.command

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from certs.errors import CertsError
 from gateway.errors import NotPermittedError
+from gateway.flows.evidence import SecurityEvents
 from gateway.flows.trust import Trust
 from gateway.http.connections import LimitedHandler
 from gateway.http.peer import peer_certificate
@@ -20,6 +21,7 @@ CORE_ONLY: Final = Permission("network:core")
 RESIDENT_NETWORK_ONLY: Final = Permission("network:resident-network")
 GATEWAY_ONLY: Final = Permission("network:gateway")
 
+STRANGER: Final = "stranger"
 _ROLES: Final = {
     CORE_ONLY: "core",
     RESIDENT_NETWORK_ONLY: "resident-network",
@@ -69,3 +71,19 @@ def authenticate_members(
         return Member(organisation=organisation.name, role=organisation.role)
 
     return authenticate
+
+
+def authenticate_and_note(
+    trust: Trust, events: SecurityEvents
+) -> Callable[[web.Request, Permission], Awaitable[Member | None]]:
+    """Return the authentication of members that also counts those who are none."""
+    authenticate = authenticate_members(trust)
+
+    async def authenticate_noting(request: web.Request, permission: Permission) -> Member | None:
+        try:
+            return await authenticate(request, permission)
+        except (UnknownMemberError, WrongMemberError) as error:
+            events.note(STRANGER, error.problem)
+            raise
+
+    return authenticate_noting

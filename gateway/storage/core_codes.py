@@ -152,6 +152,16 @@ async def holders(
     return {(row["person"], row["organisation"]) for row in rows}
 
 
+_HOLDING: Final[LiteralString] = """
+    SELECT organisation FROM core_holders WHERE person = $1 ORDER BY organisation
+"""
+
+
+async def holding(connection: Connection, person: bytes) -> list[str]:
+    """Return which organisations hold a code for the person (令26⑥)."""
+    return [row["organisation"] for row in await connection.fetch(_HOLDING, person)]
+
+
 _END: Final[LiteralString] = """
     DELETE FROM core_code_requests
      WHERE organisation = $1 AND request_id = ANY ($2::uuid[]) AND person IS NOT NULL

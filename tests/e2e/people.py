@@ -24,6 +24,7 @@ class People:
         self._network = network
         self._book = CodeBook(core_keys)
         self._persons: dict[str, bytes] = {}
+        self._residents: dict[str, ResidentCode] = {}
 
     async def add(self, *, organisations: tuple[str, ...]) -> UnifiedNumber:
         """Return a new person whom these organisations have a code for, under one number."""
@@ -31,11 +32,23 @@ class People:
         resident = ResidentCode.parse(f"{secrets.randbelow(10**11):011d}")
         person = self._book.meet(resident).person
         self._persons[number.text] = person
+        self._residents[number.text] = resident
         for name in organisations:
             code = self._book.code_of(person, name)
             await self._link(name, number, code)
             await self._hold(person, name)
         return number
+
+    async def meet(self, number: UnifiedNumber) -> ResidentCode:
+        """Return somebody's resident-record code, under which the core knows them from now on."""
+        resident = self._residents[number.text]
+        async with self._network.core_database.read() as connection:
+            await connection.execute(
+                "INSERT INTO core_people (lookup, person) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                self._book.meet(resident).lookup,
+                self._persons[number.text],
+            )
+        return resident
 
     def code(self, number: UnifiedNumber, organisation: str) -> NetworkCode:
         """Return the code under which an organisation knows, or would know, this person."""

@@ -5,11 +5,11 @@ from aiohttp import web
 from gateway.flows.trust import Trust
 from gateway.http.application import Limit, build_application
 from gateway.http.log_routes import LOG_ROUTES
-from gateway.http.members import Member, authenticate_members
-from gateway.listeners.network import codes, evidence, exchange
+from gateway.http.members import Member, authenticate_and_note
+from gateway.listeners.network import codes, disclosures, evidence, exchange
 from gateway.listeners.network.services import LISTENER, NetworkServices
 
-ROUTES = (*exchange.ROUTES, *codes.ROUTES, *evidence.ROUTES, *LOG_ROUTES)
+ROUTES = (*exchange.ROUTES, *codes.ROUTES, *evidence.ROUTES, *disclosures.ROUTES, *LOG_ROUTES)
 
 
 def build(
@@ -21,6 +21,6 @@ def build(
         listener=LISTENER,
         version=version,
         services=services,
-        authenticate=authenticate_members(trust),
+        authenticate=authenticate_and_note(trust, services.events),
         limit=limit,
     )

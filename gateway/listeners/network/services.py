@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.flows.checkpoints import Checkpoints
+from gateway.flows.disclose_to_system import DiscloseToSystem
 from gateway.flows.evidence import SecurityEvents
 from gateway.flows.notices import Notices
 from gateway.flows.own_statements import OwnStatements
@@ -28,6 +29,7 @@ class NetworkServices:
     wanted: WantedCodes
     statements: OwnStatements
     corrections: TakeCorrections
+    disclosures: DiscloseToSystem
     checkpoints: Checkpoints
     witnessing: Witnessing
     events: SecurityEvents
