@@ -133,6 +133,11 @@ RECORD_SLOTS_FROZEN: Final = Gauge(
     "Slots that lost what was released from them; nothing is written there any more.",
     multiprocess_mode="livemax",
 )
+RECORD_SLOTS_BROKEN: Final = Gauge(
+    "sekisho_record_slots_broken",
+    "Slots whose stored entries did not lead to their root when a worker last started.",
+    multiprocess_mode="mostrecent",
+)
 RECONCILIATION_REPAIRED: Final = Counter(
     "sekisho_reconciliation_repaired",
     "What reconciling with the core found missing and repaired.",
