@@ -357,11 +357,9 @@ def _check(settings: Settings, name: str) -> None:
         raise ConfigurationError(
             f"{name}: master_key.source {settings.master_key.source} {word} [master_key.pkcs11]"
         )
-    if settings.is_embedded and settings.database.owner_dsn is not None:
-        raise ConfigurationError(f"{name}: database.owner_dsn without database.dsn")
-    if settings.is_embedded and settings.records.durability == "replicated":
-        raise ConfigurationError(f"{name}: records.durability replicated needs database.dsn")
     _check_ports(settings, name)
+    if settings.is_embedded:
+        _check_embedded(settings, name)
 
 
 def _check_ports(settings: Settings, name: str) -> None:
@@ -371,3 +369,17 @@ def _check_ports(settings: Settings, name: str) -> None:
     fixed = [port for port in ports if port]
     if len(set(fixed)) != len(fixed):
         raise ConfigurationError(f"{name}: two listeners have one port")
+
+
+def _check_embedded(settings: Settings, name: str) -> None:
+    """Refuse what only a database behind a DSN can be asked for."""
+    if settings.database.owner_dsn is not None:
+        raise ConfigurationError(f"{name}: database.owner_dsn without database.dsn")
+    if settings.records.durability == "replicated":
+        raise ConfigurationError(f"{name}: records.durability replicated needs database.dsn")
+    # A witness alone holds nobody's data (docs/operations/witness.md).
+    if settings.environment == "production" and settings.role != "witness":
+        raise ConfigurationError(
+            f"{name}: environment production needs database.dsn: the embedded database is not for"
+            " people's data"
+        )

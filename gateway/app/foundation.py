@@ -12,6 +12,7 @@ from certs.keystore import KeyStore, MasterKey
 from certs.master_places import WRONG_SECRET
 from certs.typed_secret import TypedSecret
 from gateway.app.own_folder import master_place, own_folder
+from gateway.app.roles import demands_of
 from gateway.errors import (
     ConfigurationError,
     SekishoError,
@@ -21,9 +22,9 @@ from gateway.errors import (
 from gateway.logs import get_logger
 from gateway.metrics import forget_other_runs
 from gateway.settings import Settings
-from gateway.storage.database import Database
 from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
-from gateway.storage.migrate import check_schema, migrate
+from gateway.storage.migrate import migrate
+from gateway.storage.preflight import preflight
 
 WATCH_S: Final = 0.5
 _STORE_NAME: Final = "store.json"
@@ -102,16 +103,17 @@ async def _database(settings: Settings) -> AsyncIterator[str]:
     if given.dsn is not None:
         if given.migrate_at_start:
             await _migrate(given.owner_dsn or given.dsn)
-        await _check_schema(given.dsn)
+        await preflight(given.dsn, demands_of(settings))
         yield given.dsn
         return
-    server = EmbeddedPostgres(settings.database_dir, is_durable=settings.environment != "test")
+    server = EmbeddedPostgres(settings.database_dir, is_durable=not demands_of(settings).may_forget)
     await asyncio.to_thread(server.start)
     ending = asyncio.Event()
     keeping = asyncio.create_task(_keep_running(server, ending))
     try:
         # Nobody else migrates a server that lives and dies with this process.
         await _migrate(server.dsn(OWNER_ROLE))
+        await preflight(server.dsn(), demands_of(settings))
         yield server.dsn()
     finally:
         ending.set()
@@ -141,12 +143,3 @@ async def _keep_running(server: EmbeddedPostgres, ending: asyncio.Event) -> None
 async def _migrate(dsn: str) -> None:
     for migration in await migrate(dsn):
         log.info("migration_applied", migration=migration.name)
-
-
-async def _check_schema(dsn: str) -> None:
-    database = await Database.open(dsn, connections_max=1)
-    try:
-        async with database.read() as connection:
-            await check_schema(connection)
-    finally:
-        await database.close()

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final, LiteralString, Self, TypeAlias
 
 import asyncpg
@@ -50,6 +51,7 @@ _POOL_SETTINGS: Final = _PLANNING | {
     "application_name": _APPLICATION,
     "idle_in_transaction_session_timeout": "60s",
     "lock_timeout": "20s",
+    "synchronous_commit": "on",  # whatever the role or the database were set to
 }
 _READ_ONLY: Final = _POOL_SETTINGS | {
     "application_name": f"{_APPLICATION}-checker",
@@ -82,14 +84,32 @@ _WARNING: Final = "01000"
 _COMMIT_SOMETHING: Final[LiteralString] = """
     SELECT pg_logical_emit_message(true, 'sekisho', 'barrier')
 """
+# Not `synchronous_standby_names` alone: that may name somebody who is not there.
+_HAS_STANDBY: Final[LiteralString] = """
+    SELECT current_setting('synchronous_standby_names') <> '' AND synchronous_standbys() > 0
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demands:
+    """What the settings promise of a database; `preflight` holds it against them."""
+
+    is_replicated: bool = False
+    """Whether what is certain stands on a synchronous standby too."""
+    may_forget: bool = False
+    """Whether a crash of the machine may cost it data: where nothing real is kept, tests alone."""
+
+
+STRICT: Final = Demands()
 
 
 class Database:
     """The gateway's database, as its running role sees it."""
 
-    def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]", demands: Demands) -> None:
         self._dsn = dsn
         self.pool: Final = pool
+        self.demands: Final = demands
 
     @classmethod
     async def open(
@@ -98,6 +118,7 @@ class Database:
         *,
         connections_max: int = POOL_CONNECTIONS_MAX,
         settings: Mapping[str, str] = _POOL_SETTINGS,
+        demands: Demands = STRICT,
     ) -> Self:
         """Return the database behind a DSN; `settings` are those of its sessions.
 
@@ -117,11 +138,16 @@ class Database:
             )
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise UnavailableError(f"database: {type(error).__name__}") from error
-        return cls(dsn, pool)
+        return cls(dsn, pool, demands)
 
     @classmethod
     async def open_when_there(
-        cls, dsn: str, *, connections_max: int = POOL_CONNECTIONS_MAX, patience_s: float
+        cls,
+        dsn: str,
+        *,
+        connections_max: int = POOL_CONNECTIONS_MAX,
+        demands: Demands = STRICT,
+        patience_s: float,
     ) -> Self:
         """Return the database as soon as it answers; it may be coming back just now.
 
@@ -131,7 +157,7 @@ class Database:
         deadline = time.monotonic() + patience_s
         while True:
             try:
-                return await cls.open(dsn, connections_max=connections_max)
+                return await cls.open(dsn, connections_max=connections_max, demands=demands)
             except UnavailableError:
                 if time.monotonic() >= deadline:
                     raise
@@ -186,6 +212,7 @@ class Database:
                 yield connection
             if is_certain:
                 await _barrier(connection)
+                await self._require_standby(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -200,11 +227,18 @@ class Database:
         Raises:
             UnknownResultError: the wait for the standby was cancelled, so that nobody knows
                 whether the commit will last.
-            UnavailableError: as `read`.
+            UnavailableError: as `read`; or no standby is left that commits wait for.
         """
         async with self.read() as connection:
+            await self._require_standby(connection)
             with _unless_warned(connection):
                 yield connection
+            await self._require_standby(connection)
+
+    async def _require_standby(self, connection: Connection) -> None:
+        """Refuse to call anything certain while commits, promised to wait, wait for nobody."""
+        if self.demands.is_replicated and not await has_standby(connection):
+            raise UnavailableError("database: no synchronous standby")
 
     async def connect_writer(self, on_warning: Callable[[str], None]) -> WriterConnection:
         """Return a connection of the writer's own, outside every pool.
@@ -234,6 +268,11 @@ class Database:
 
         connection.add_log_listener(listen)
         return connection
+
+
+async def has_standby(connection: Connection) -> bool:
+    """Tell whether there is a standby now that commits wait for."""
+    return bool(await connection.fetchval(_HAS_STANDBY))
 
 
 async def _barrier(connection: Connection) -> None:

@@ -13,7 +13,9 @@ import pytest
 from gateway.errors import ConfigurationError
 from gateway.flows.record import RecordWriter, SlotStoppedError
 from gateway.storage.database import Database
-from gateway.storage.embedded import SUPERUSER
+from gateway.storage.embedded import APP_ROLE, SUPERUSER
+from gateway.storage.preflight import preflight
+from tests.conftest import FORGETFUL
 from tests.failover.cluster import Cluster, Node
 from tests.failover.load import Load, audit, loaded
 from tests.integration.record_log import RecordLog, a_draft, recorded
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.timeout(400)  # Patroni's own pace, on a busy machine s
 @asynccontextmanager
 async def at_work(log: RecordLog, cluster: Cluster) -> AsyncIterator[RecordWriter]:
     """Hold a slot on the cluster whose commits were promised a standby."""
-    database = await Database.open_when_there(cluster.dsn(), patience_s=30)
+    database = await Database.open_when_there(cluster.dsn(), demands=FORGETFUL, patience_s=30)
     try:
         async with replace(log, database=database).writer(is_replicated=True) as writer:
             yield writer
@@ -135,6 +137,24 @@ async def test_a_node_that_lags_is_not_promoted_by_patroni(cluster: Cluster) -> 
     assert cluster.node("leader") is leader
 
 
+async def test_a_standby_is_not_worked_on(cluster: Cluster) -> None:
+    standby = cluster.dsn_of(cluster.node("sync_standby").name, APP_ROLE)
+
+    with pytest.raises(ConfigurationError, match="is a standby"):
+        await preflight(standby, FORGETFUL)
+
+
+@pytest.mark.usefixtures("replicated_log")  # for the schema
+async def test_a_cluster_with_a_standby_is_taken_as_replicated(cluster: Cluster) -> None:
+    demands = replace(FORGETFUL, is_replicated=True)
+    database = await Database.open(cluster.dsn(), demands=demands)
+
+    await preflight(cluster.dsn(), demands)
+    async with database.certain() as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    await database.close()
+
+
 @asynccontextmanager
 async def promoted_by_hand(cluster: Cluster, node: Node) -> AsyncIterator[str]:
     """Serve a node's data as if it were a primary, against everything Patroni knows."""
@@ -147,8 +167,8 @@ async def promoted_by_hand(cluster: Cluster, node: Node) -> AsyncIterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        dsn = cluster.dsn_of(node.name, "sekisho_app")
-        await (await Database.open_when_there(dsn, patience_s=30)).close()
+        dsn = cluster.dsn_of(node.name, APP_ROLE)
+        await (await Database.open_when_there(dsn, demands=FORGETFUL, patience_s=30)).close()
         yield dsn
     finally:
         server.kill()
@@ -167,7 +187,7 @@ async def test_a_lagging_node_that_somebody_promoted_is_found_out(
         (gone,) = await writer.append([a_draft()], source="a")
 
     async with promoted_by_hand(cluster, lagging) as dsn:
-        database = await Database.open(dsn)
+        database = await Database.open(dsn, demands=FORGETFUL)
         log = replace(replicated_log, database=database)
         try:
             with pytest.raises(ConfigurationError, match="no synchronous standby"):

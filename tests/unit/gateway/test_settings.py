@@ -119,6 +119,22 @@ def test_port_0_is_not_for_production() -> None:
     assert "port 0" in refusal(text)
 
 
+@pytest.mark.parametrize(("role", "is_refused"), [("core", True), ("witness", False)])
+def test_people_s_data_is_in_no_embedded_database_in_production(
+    role: str, *, is_refused: bool
+) -> None:
+    text = CORE.replace('"test"', '"production"', 1)
+    if role != "core":
+        text = text.replace('"core"', f'"{role}"', 1).replace('"core"', '"audit-office"', 1)
+    behind_dsn = text + '[database]\ndsn = "postgresql://sekisho_app@db1/sekisho"\n'
+
+    assert parse_settings(behind_dsn.encode(), base=BASE).environment == "production"
+    if is_refused:
+        assert "environment production needs database.dsn" in refusal(text)
+    else:
+        assert parse_settings(text.encode(), base=BASE).is_embedded
+
+
 def test_a_path_alone_means_a_key_in_a_file_and_a_token_is_named_whole() -> None:
     token = CORE.replace("path = ", "source = 'pkcs11'\npath = ").replace(
         "[listeners.network]", f"{TOKEN}pin_file = 'token.pin'\n[listeners.network]"
