@@ -22,9 +22,10 @@ from gateway.errors import (
 from gateway.logs import get_logger
 from gateway.metrics import forget_other_runs
 from gateway.settings import Settings
+from gateway.storage.database import CHECKER_ROLE, as_role
 from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
 from gateway.storage.migrate import migrate
-from gateway.storage.preflight import preflight
+from gateway.storage.preflight import preflight, preflight_checker
 
 WATCH_S: Final = 0.5
 _STORE_NAME: Final = "store.json"
@@ -103,7 +104,7 @@ async def _database(settings: Settings) -> AsyncIterator[str]:
     if given.dsn is not None:
         if given.migrate_at_start:
             await _migrate(given.owner_dsn or given.dsn)
-        await preflight(given.dsn, demands_of(settings))
+        await _require_fit(settings, given.dsn)
         yield given.dsn
         return
     server = EmbeddedPostgres(settings.database_dir, is_durable=not demands_of(settings).may_forget)
@@ -113,12 +114,19 @@ async def _database(settings: Settings) -> AsyncIterator[str]:
     try:
         # Nobody else migrates a server that lives and dies with this process.
         await _migrate(server.dsn(OWNER_ROLE))
-        await preflight(server.dsn(), demands_of(settings))
+        await _require_fit(settings, server.dsn())
         yield server.dsn()
     finally:
         ending.set()
         await keeping
         await asyncio.to_thread(server.stop)
+
+
+async def _require_fit(settings: Settings, dsn: str) -> None:
+    """Refuse a database that breaks a promise, and a checker that could change anything."""
+    await preflight(dsn, demands_of(settings))
+    if settings.role == "gateway":  # the only one whose decisions are derived again
+        await preflight_checker(settings.database.checker_dsn or as_role(dsn, CHECKER_ROLE))
 
 
 async def _keep_running(server: EmbeddedPostgres, ending: asyncio.Event) -> None:

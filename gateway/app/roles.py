@@ -47,6 +47,7 @@ class WorkerContext:
         return await Database.open_when_there(
             self.dsn,
             connections_max=self.settings.database.pool_connections_max,
+            checker_dsn=self.settings.database.checker_dsn,
             demands=demands_of(self.settings),
             patience_s=self.settings.workers.start_timeout_s / 2,
         )

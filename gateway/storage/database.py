@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, LiteralString, Self, TypeAlias
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -22,6 +23,7 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 WriterConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
+CHECKER_ROLE: Final = "sekisho_checker"
 POOL_CONNECTIONS_MAX: Final = 8
 CONNECT_TIMEOUT_S: Final = 10.0
 AGAIN_S: Final = 0.2
@@ -84,6 +86,7 @@ _WARNING: Final = "01000"
 _COMMIT_SOMETHING: Final[LiteralString] = """
     SELECT pg_logical_emit_message(true, 'sekisho', 'barrier')
 """
+_OF_A_ROLE: Final = frozenset({"user", "password"})
 # Not `synchronous_standby_names` alone: that may name somebody who is not there.
 _HAS_STANDBY: Final[LiteralString] = """
     SELECT current_setting('synchronous_standby_names') <> '' AND synchronous_standbys() > 0
@@ -106,8 +109,16 @@ STRICT: Final = Demands()
 class Database:
     """The gateway's database, as its running role sees it."""
 
-    def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]", demands: Demands) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        *,
+        checker_dsn: str,
+        demands: Demands,
+    ) -> None:
         self._dsn = dsn
+        self._checker_dsn = checker_dsn
         self.pool: Final = pool
         self.demands: Final = demands
 
@@ -118,9 +129,12 @@ class Database:
         *,
         connections_max: int = POOL_CONNECTIONS_MAX,
         settings: Mapping[str, str] = _POOL_SETTINGS,
+        checker_dsn: str | None = None,
         demands: Demands = STRICT,
     ) -> Self:
         """Return the database behind a DSN; `settings` are those of its sessions.
+
+        Without a `checker_dsn` the role that only reads comes in where the other does.
 
         Raises:
             UnavailableError: nobody answers there, or lets us in.
@@ -138,7 +152,8 @@ class Database:
             )
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise UnavailableError(f"database: {type(error).__name__}") from error
-        return cls(dsn, pool, demands)
+        checker_dsn = checker_dsn or as_role(dsn, CHECKER_ROLE)
+        return cls(dsn, pool, checker_dsn=checker_dsn, demands=demands)
 
     @classmethod
     async def open_when_there(
@@ -146,6 +161,7 @@ class Database:
         dsn: str,
         *,
         connections_max: int = POOL_CONNECTIONS_MAX,
+        checker_dsn: str | None = None,
         demands: Demands = STRICT,
         patience_s: float,
     ) -> Self:
@@ -157,7 +173,12 @@ class Database:
         deadline = time.monotonic() + patience_s
         while True:
             try:
-                return await cls.open(dsn, connections_max=connections_max, demands=demands)
+                return await cls.open(
+                    dsn,
+                    connections_max=connections_max,
+                    checker_dsn=checker_dsn,
+                    demands=demands,
+                )
             except UnavailableError:
                 if time.monotonic() >= deadline:
                     raise
@@ -186,12 +207,12 @@ class Database:
 
     @asynccontextmanager
     async def read_only(self) -> AsyncIterator["Database"]:
-        """Lend one connection of its own, whose every transaction is begun unable to write.
+        """Lend one connection of the checker's own role, which has no right to write anything.
 
         Raises:
             UnavailableError: nobody answers there.
         """
-        database = await Database.open(self._dsn, connections_max=1, settings=_READ_ONLY)
+        database = await Database.open(self._checker_dsn, connections_max=1, settings=_READ_ONLY)
         try:
             yield database
         finally:
@@ -268,6 +289,14 @@ class Database:
 
         connection.add_log_listener(listen)
         return connection
+
+
+def as_role(dsn: str, role: str) -> str:
+    """Return where another role finds the same database; no password of the first goes along."""
+    parts = urlsplit(dsn)
+    said = [(name, value) for name, value in parse_qsl(parts.query) if name not in _OF_A_ROLE]
+    query = urlencode([*said, ("user", role)])
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}?{query}"
 
 
 async def has_standby(connection: Connection) -> bool:

@@ -54,6 +54,18 @@ async def test_a_pooler_lets_no_parent_up(tmp_path: Path, dsns: Dsns) -> None:
     assert (ended, "leads to a pooler" in said) == (ExitCode.USAGE, True), said
 
 
+async def test_a_checker_that_could_write_lets_no_gateway_up(tmp_path: Path, dsns: Dsns) -> None:
+    path = settings_of(tmp_path, dsns.app, f"checker_dsn = {json.dumps(dsns.app)}")
+    text = path.read_text().replace('"resident-network"', '"gateway"', 1)
+    text = text.replace('[resident_network]\nresidents = "residents.csv"\n', "")
+    text = text.replace("[master_key]", 'core_url = "https://127.0.0.1:1"\n\n[master_key]')
+    path.write_text(text + "".join(f"[listeners.{n}]\nport = 0\n" for n in ("backoffice", "staff")))
+
+    ended, said = await served(path)
+
+    assert (ended, "checker_dsn: role sekisho_app" in said) == (ExitCode.USAGE, True), said
+
+
 async def test_who_could_change_records_lets_no_parent_up(tmp_path: Path, dsns: Dsns) -> None:
     ended, said = await served(settings_of(tmp_path, dsns.owner))
 

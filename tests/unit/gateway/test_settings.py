@@ -82,6 +82,7 @@ def test_paths_are_taken_from_the_folder_of_the_file() -> None:
         (("[master_key]", "[resident_network]\nresidents='r'\n[master_key]"), "resident_network"),
         (("[master_key]", "[records]\ndurability='replicated'\n[master_key]"), "needs database"),
         (("[master_key]", "[database]\nowner_dsn='x'\n[master_key]"), "owner_dsn without"),
+        (("[master_key]", "[database]\nchecker_dsn='x'\n[master_key]"), "checker_dsn without"),
         (("path = ", "source = 'pkcs11'\npath = "), "source pkcs11 needs [master_key.pkcs11]"),
         (("[listeners.network]", f"{TOKEN}[listeners.network]"), "source file has no [master_key"),
         (("path = ", "source = 'tpm'\npath = "), "at `$.master_key.source`"),
