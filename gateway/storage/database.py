@@ -30,10 +30,6 @@ AGAIN_S: Final = 0.2
 QUERY_TIMEOUT_S: Final = 30.0
 CLOSE_TIMEOUT_S: Final = 10.0
 ACQUIRE_TIMEOUT_S: Final = 10.0
-KEEPALIVE_IDLE_S: Final = 10
-KEEPALIVE_INTERVAL_S: Final = 5
-KEEPALIVE_PROBES: Final = 4
-USER_TIMEOUT_MS: Final = 30_000
 
 # What says that there is no database just now, and nothing about the statement.
 _GONE: Final = (
@@ -69,10 +65,6 @@ _WRITER_SETTINGS: Final = _PLANNING | {
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "synchronous_commit": "on",
-    "tcp_keepalives_idle": str(KEEPALIVE_IDLE_S),
-    "tcp_keepalives_interval": str(KEEPALIVE_INTERVAL_S),
-    "tcp_keepalives_count": str(KEEPALIVE_PROBES),
-    "tcp_user_timeout": str(USER_TIMEOUT_MS),
 }
 # An older server does not know them all.
 _SET: Final[LiteralString] = """
@@ -104,6 +96,30 @@ class Demands:
 
 
 STRICT: Final = Demands()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepAlive:
+    """How both ends of the writer's connection find out that the other is dead (PROTOCOL §5)."""
+
+    idle_s: int = 10
+    interval_s: int = 5
+    probes: int = 4
+    user_timeout_ms: int = 30_000
+    """So long sent bytes, and probes, may stay without an acknowledgement."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Return what the server sets on its end; nothing on a Unix socket."""
+        return {
+            "tcp_keepalives_idle": str(self.idle_s),
+            "tcp_keepalives_interval": str(self.interval_s),
+            "tcp_keepalives_count": str(self.probes),
+            "tcp_user_timeout": str(self.user_timeout_ms),
+        }
+
+
+KEEP_ALIVE: Final = KeepAlive()
 
 
 class Database:
@@ -261,7 +277,9 @@ class Database:
         if self.demands.is_replicated and not await has_standby(connection):
             raise UnavailableError("database: no synchronous standby")
 
-    async def connect_writer(self, on_warning: Callable[[str], None]) -> WriterConnection:
+    async def connect_writer(
+        self, on_warning: Callable[[str], None], *, keep_alive: KeepAlive = KEEP_ALIVE
+    ) -> WriterConnection:
         """Return a connection of the writer's own, outside every pool.
 
         `on_warning` is told the SQLSTATE of each WARNING before the statement that caused it
@@ -273,15 +291,14 @@ class Database:
         try:
             connection = await asyncpg.connect(self._dsn, timeout=CONNECT_TIMEOUT_S)
             try:
-                await connection.fetch(
-                    _SET, list(_WRITER_SETTINGS), list(_WRITER_SETTINGS.values())
-                )
+                settings = _WRITER_SETTINGS | keep_alive.settings
+                await connection.fetch(_SET, list(settings), list(settings.values()))
             except BaseException:
                 connection.terminate()
                 raise
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise UnavailableError(f"database: {type(error).__name__}") from error
-        _watch_socket(connection)
+        _watch_socket(connection, keep_alive)
 
         def listen(_: object, message: asyncpg.PostgresLogMessage) -> None:
             if isinstance(message, asyncpg.PostgresWarning):
@@ -345,15 +362,15 @@ async def fetch(connection: Connection, query: LiteralString, *arguments: object
     return await connection.fetch(query, *arguments)
 
 
-def _watch_socket(connection: WriterConnection) -> None:
-    """Let the kernel find a dead peer: 10 s idle, then probes; 30 s for unacknowledged bytes."""
+def _watch_socket(connection: WriterConnection, keep_alive: KeepAlive) -> None:
+    """Let the kernel find a dead peer."""
     # asyncpg offers no public way to its socket, and only the socket takes these options.
     transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001
     found: socket.socket = transport.get_extra_info("socket")
     if found.family not in (socket.AF_INET, socket.AF_INET6):
         return
     found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keep_alive.idle_s)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, keep_alive.interval_s)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, keep_alive.probes)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, keep_alive.user_timeout_ms)

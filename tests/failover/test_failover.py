@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -153,6 +154,37 @@ async def test_a_cluster_with_a_standby_is_taken_as_replicated(cluster: Cluster)
     async with database.certain() as connection:
         assert await connection.fetchval("SELECT 1") == 1
     await database.close()
+
+
+@pytest.mark.usefixtures("replicated_log")  # for the role
+async def test_both_ends_of_the_writers_connection_watch_each_other(cluster: Cluster) -> None:
+    database = await Database.open(cluster.dsn(), connections_max=1)
+    writer = await database.connect_writer(lambda _: None)
+    own: socket.socket = writer._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+
+    ours = {
+        name: own.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+    }
+    is_watched = own.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    rows = await writer.fetch("SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp_%'")
+    await writer.close()
+    await database.close()
+
+    assert is_watched == 1
+    assert ours == {
+        "TCP_KEEPIDLE": 10,
+        "TCP_KEEPINTVL": 5,
+        "TCP_KEEPCNT": 4,
+        "TCP_USER_TIMEOUT": 30_000,
+    }
+    # Of the very socket: the server asks its kernel.
+    assert {row["name"]: row["setting"] for row in rows} == {
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "4",
+        "tcp_user_timeout": "30000",
+    }
 
 
 @asynccontextmanager
