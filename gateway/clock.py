@@ -1,8 +1,11 @@
 """Instants of the real world; the law's day comes from the signed directory, not from here."""
 
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+CLOCK_OFF_MAX: Final = timedelta(seconds=30)
+"""How far two clocks may be apart before nothing that rests on either is believed (DESIGN §2)."""
 
 
 class Clock(Protocol):
@@ -14,6 +17,13 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds that never run backwards, from an arbitrary start."""
+        ...
+
+    def ahead_of(self, other: datetime) -> timedelta:
+        """Return how far this clock is ahead of another one of the real world, that shows `other`.
+
+        A clock that tells another time on purpose, as those of tests, leaves its own shift out.
+        """
         ...
 
 
@@ -34,3 +44,7 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never run backwards, from an arbitrary start."""
         return time.monotonic()
+
+    def ahead_of(self, other: datetime) -> timedelta:
+        """Return how far the machine's clock is ahead of another one, that shows `other`."""
+        return self.now() - other

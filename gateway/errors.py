@@ -205,7 +205,7 @@ class StaleDirectoryError(UnavailableError):
 
 
 class ClockOffError(UnavailableError):
-    """Our clock is too far from the core's for anything we would sign to be believed."""
+    """Our clock is too far from the core's or the database's for what we sign to be believed."""
 
     problem = "clock-off"
 

@@ -133,6 +133,21 @@ RECORD_SLOTS_FROZEN: Final = Gauge(
     "Slots that lost what was released from them; nothing is written there any more.",
     multiprocess_mode="livemax",
 )
+RECORD_SLOTS_BROKEN: Final = Gauge(
+    "sekisho_record_slots_broken",
+    "Slots whose stored entries did not lead to their root when a worker last started.",
+    multiprocess_mode="mostrecent",
+)
+RECORD_SLOT_AHEAD: Final = Gauge(
+    "sekisho_record_slot_ahead_seconds",
+    "How far the last entry of a worker's slot was in the future at the last batch.",
+    multiprocess_mode="livemax",
+)
+DATABASE_CLOCK_OFF: Final = Gauge(
+    "sekisho_database_clock_off_seconds",
+    "How far the clock of a worker and the database's were apart at the last batch.",
+    multiprocess_mode="livemax",
+)
 RECONCILIATION_REPAIRED: Final = Counter(
     "sekisho_reconciliation_repaired",
     "What reconciling with the core found missing and repaired.",

@@ -51,11 +51,14 @@ class NetworkSettings(Section, frozen=True, kw_only=True):
 class DatabaseSettings(Section, frozen=True, kw_only=True):
     """PostgreSQL; without `dsn` an embedded one starts under the data directory.
 
-    `dsn` is for the running role, `owner_dsn` for the one that owns tables and migrates.
+    `dsn` is for the running role, `owner_dsn` for the one that owns tables and migrates,
+    `checker_dsn` for the one that only reads: without it `dsn` with that role's name, and no
+    password.
     """
 
     dsn: str | None = None
     owner_dsn: str | None = None
+    checker_dsn: str | None = None
     pool_connections_max: Annotated[int, msgspec.Meta(ge=1, le=200)] = 8
     migrate_at_start: bool = False
 
@@ -362,11 +365,9 @@ def _check(settings: Settings, name: str) -> None:
         raise ConfigurationError(
             f"{name}: master_key.source {settings.master_key.source} {word} [master_key.pkcs11]"
         )
-    if settings.is_embedded and settings.database.owner_dsn is not None:
-        raise ConfigurationError(f"{name}: database.owner_dsn without database.dsn")
-    if settings.is_embedded and settings.records.durability == "replicated":
-        raise ConfigurationError(f"{name}: records.durability replicated needs database.dsn")
     _check_ports(settings, name)
+    if settings.is_embedded:
+        _check_embedded(settings, name)
 
 
 def _check_ports(settings: Settings, name: str) -> None:
@@ -376,3 +377,18 @@ def _check_ports(settings: Settings, name: str) -> None:
     fixed = [port for port in ports if port]
     if len(set(fixed)) != len(fixed):
         raise ConfigurationError(f"{name}: two listeners have one port")
+
+
+def _check_embedded(settings: Settings, name: str) -> None:
+    """Refuse what only a database behind a DSN can be asked for."""
+    for key in ("owner_dsn", "checker_dsn"):
+        if getattr(settings.database, key) is not None:
+            raise ConfigurationError(f"{name}: database.{key} without database.dsn")
+    if settings.records.durability == "replicated":
+        raise ConfigurationError(f"{name}: records.durability replicated needs database.dsn")
+    # A witness alone holds nobody's data (docs/operations/witness.md).
+    if settings.environment == "production" and settings.role != "witness":
+        raise ConfigurationError(
+            f"{name}: environment production needs database.dsn: the embedded database is not for"
+            " people's data"
+        )

@@ -16,13 +16,15 @@ import pytest
 
 from gateway import logs
 from gateway.app.worker import GARBAGE_THRESHOLDS
-from gateway.storage.database import Database
+from gateway.storage.database import Database, Demands
 from gateway.storage.embedded import OWNER_ROLE, SUPERUSER, EmbeddedPostgres
 from gateway.storage.migrate import migrate
 
 _MEMORY: Final = Path("/dev/shm")
 _MEMORY_BYTES_MIN: Final = 2 * 1024**3
 _TEMPLATE: Final = "sekisho_template"
+# The server of the tests syncs nothing to disk; whoever writes records there says that it may.
+FORGETFUL: Final = Demands(may_forget=True)
 _numbers: Final = itertools.count(1)
 
 
@@ -84,7 +86,7 @@ async def dsns(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncItera
 @pytest.fixture
 async def database(dsns: Dsns) -> AsyncIterator[Database]:
     """The migrated schema of one test, as the running role sees it."""
-    opened = await Database.open(dsns.app)
+    opened = await Database.open(dsns.app, demands=FORGETFUL)
     yield opened
     await opened.close()
 

@@ -24,6 +24,7 @@ from gateway.flows.cosigned_memory import CosignedMemory
 from gateway.flows.cosigning import Cosigning
 from gateway.flows.gate import GateView
 from gateway.flows.record import record_writer
+from gateway.flows.record_check import look_at_slots
 from gateway.flows.record_marks import ReleasedMarks
 from gateway.flows.record_queue import FairQueue
 from gateway.flows.record_start import open_streams
@@ -79,6 +80,7 @@ async def laid_floor(
             keys=keys,
             clock=worker.clock,
         )
+        await look_at_slots(database)
         peers = Peers(RouteBook(trust).route)
         trust.watch(lambda _new, _old: peers.retire_changed())
         stack.push_async_callback(peers.close)

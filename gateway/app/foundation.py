@@ -12,6 +12,7 @@ from certs.keystore import KeyStore, MasterKey
 from certs.master_places import WRONG_SECRET
 from certs.typed_secret import TypedSecret
 from gateway.app.own_folder import master_place, own_folder
+from gateway.app.roles import demands_of
 from gateway.errors import (
     ConfigurationError,
     SekishoError,
@@ -21,9 +22,10 @@ from gateway.errors import (
 from gateway.logs import get_logger
 from gateway.metrics import forget_other_runs
 from gateway.settings import Settings
-from gateway.storage.database import Database
+from gateway.storage.database import CHECKER_ROLE, as_role
 from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
-from gateway.storage.migrate import check_schema, migrate
+from gateway.storage.migrate import migrate
+from gateway.storage.preflight import preflight, preflight_checker
 
 WATCH_S: Final = 0.5
 _STORE_NAME: Final = "store.json"
@@ -102,21 +104,29 @@ async def _database(settings: Settings) -> AsyncIterator[str]:
     if given.dsn is not None:
         if given.migrate_at_start:
             await _migrate(given.owner_dsn or given.dsn)
-        await _check_schema(given.dsn)
+        await _require_fit(settings, given.dsn)
         yield given.dsn
         return
-    server = EmbeddedPostgres(settings.database_dir, is_durable=settings.environment != "test")
+    server = EmbeddedPostgres(settings.database_dir, is_durable=not demands_of(settings).may_forget)
     await asyncio.to_thread(server.start)
     ending = asyncio.Event()
     keeping = asyncio.create_task(_keep_running(server, ending))
     try:
         # Nobody else migrates a server that lives and dies with this process.
         await _migrate(server.dsn(OWNER_ROLE))
+        await _require_fit(settings, server.dsn())
         yield server.dsn()
     finally:
         ending.set()
         await keeping
         await asyncio.to_thread(server.stop)
+
+
+async def _require_fit(settings: Settings, dsn: str) -> None:
+    """Refuse a database that breaks a promise, and a checker that could change anything."""
+    await preflight(dsn, demands_of(settings))
+    if settings.role == "gateway":  # the only one whose decisions are derived again
+        await preflight_checker(settings.database.checker_dsn or as_role(dsn, CHECKER_ROLE))
 
 
 async def _keep_running(server: EmbeddedPostgres, ending: asyncio.Event) -> None:
@@ -141,12 +151,3 @@ async def _keep_running(server: EmbeddedPostgres, ending: asyncio.Event) -> None
 async def _migrate(dsn: str) -> None:
     for migration in await migrate(dsn):
         log.info("migration_applied", migration=migration.name)
-
-
-async def _check_schema(dsn: str) -> None:
-    database = await Database.open(dsn, connections_max=1)
-    try:
-        async with database.read() as connection:
-            await check_schema(connection)
-    finally:
-        await database.close()

@@ -14,7 +14,7 @@ from gateway.errors import ConfigurationError
 from gateway.http.tls import TlsSource
 from gateway.jobs.periodic import every
 from gateway.settings import HttpLimits, Settings
-from gateway.storage.database import Database
+from gateway.storage.database import Database, Demands
 
 Command = Callable[[Mapping[str, object]], Awaitable[Mapping[str, object]]]
 
@@ -47,8 +47,18 @@ class WorkerContext:
         return await Database.open_when_there(
             self.dsn,
             connections_max=self.settings.database.pool_connections_max,
+            checker_dsn=self.settings.database.checker_dsn,
+            demands=demands_of(self.settings),
             patience_s=self.settings.workers.start_timeout_s / 2,
         )
+
+
+def demands_of(settings: Settings) -> Demands:
+    """Return what these settings promise of their database; only the environment `test` forgets."""
+    return Demands(
+        is_replicated=settings.records.durability == "replicated",
+        may_forget=settings.environment == "test",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

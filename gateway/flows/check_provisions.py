@@ -77,7 +77,7 @@ class Checked:
 
 
 class CheckProvisions:
-    """The checker of one gateway. It reads through sessions that cannot write."""
+    """The checker of one gateway. It reads as a role that may write nothing."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

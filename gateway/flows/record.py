@@ -189,6 +189,7 @@ class RecordWriter:
             SlotStoppedError: nobody knows whether these entries are recorded.
             DrainingError: the gateway is going down.
             UnavailableError: the database had deadlocks without end; nothing was recorded.
+            ClockOffError, SlotAheadError: no time can be stamped just now; nothing was recorded.
             RecordsError, UnstorableError: a draft cannot be recorded; nothing was queued.
         """
         if self._draining.is_set():

@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from gateway.errors import UnavailableError
+from gateway.errors import ClockOffError, UnavailableError
 from gateway.flows.record_proofs import Notary
 from gateway.flows.record_queue import Call, FairQueue
 from gateway.flows.record_slot import Commit
 from gateway.flows.record_takeover import Tenancy
-from gateway.flows.record_types import Recorded, SlotStoppedError, Under
+from gateway.flows.record_types import Recorded, SlotAheadError, SlotStoppedError, Under
 from gateway.logs import get_logger
 from gateway.metrics import (
     RECORD_BATCH_ENTRIES,
@@ -140,6 +140,10 @@ class SlotRun:
         except BatchAgainError as error:
             for call in calls:
                 call.fail(UnavailableError(f"the batch failed again and again: {error}"))
+            return 0
+        except (ClockOffError, SlotAheadError) as error:
+            for call in calls:
+                call.fail(type(error)(str(error)))  # the slot is ours still, and waits
             return 0
         await self._signed()
         if self.is_over:

@@ -12,6 +12,7 @@ from typing import Final
 
 from codes.canonical import instant, tokyo_month
 from gateway.clock import Clock
+from gateway.flows.record_clock import StampGuard
 from gateway.flows.record_drafts import Prepared
 from gateway.flows.record_seal import MonthSealer
 from gateway.flows.record_types import (
@@ -102,7 +103,7 @@ class SlotWriter:
         self._months: frozenset[int] = frozenset()
         self._sealer = sealer
         self._seals = seals
-        self._clock = clock
+        self._guard = StampGuard(connection, clock, state.slot)
         self._warnings = warnings
         self._signed = Checkpoint(seals.origin(state.slot), edge.size, state.root)
         self._sealed_size = state.signed_size
@@ -157,8 +158,9 @@ class SlotWriter:
         Raises:
             UnknownCommitError, SlotMovedError: the slot must stop.
             BatchAgainError: deadlocks without end; nothing was committed.
+            ClockOffError, SlotAheadError: no time can be stamped just now; nothing was committed.
         """
-        stamp = self._stamp()
+        stamp = self._stamp(await self._guard.now(self._last_time))
         await self._turn_to(stamp)
         for _ in range(TRIES_MAX - 1):
             try:
@@ -242,8 +244,7 @@ class SlotWriter:
         self._last_time = commit.stamp.time
         self._month = commit.stamp.month
 
-    def _stamp(self) -> Stamp:
-        now = self._clock.now()
+    def _stamp(self, now: datetime) -> Stamp:
         # Never before the slot's last entry, whatever the clock says (PROTOCOL §5).
         time = max(now, self._last_time or now)
         return Stamp(time=time, text=instant(time), month_text=tokyo_month(time))

@@ -28,6 +28,7 @@ from gateway.records.note import Checkpoint
 from gateway.records.tree import EMPTY_ROOT, range_nodes
 from gateway.storage.append import effect_kinds
 from gateway.storage.database import Connection, Database, WriterConnection
+from gateway.storage.preflight import require_writer
 from gateway.storage.slots import (
     Loss,
     LossRecorded,
@@ -96,7 +97,8 @@ class Takeover:
         """Return the first free slot that nothing is missing from.
 
         Raises:
-            ConfigurationError: replication was promised and commits wait for no standby.
+            ConfigurationError: the database does not keep what was promised of it, or replication
+                was and commits wait for no standby.
             NoFreeSlotError: others hold every slot, or all are frozen.
             WitnessesSilentError: it cannot be told whether something is missing.
             UnknownCommitError: the barrier's result is not known.
@@ -105,6 +107,7 @@ class Takeover:
         warnings: list[str] = []
         connection = await self.database.connect_writer(warnings.append)
         try:
+            await require_writer(connection, self.database.demands)
             if self.is_replicated:
                 await _require_standby(connection)
             kinds = await effect_kinds(connection)

@@ -118,6 +118,12 @@ class NoFreeSlotError(UnavailableError):
     problem = "no-free-slot"
 
 
+class SlotAheadError(UnavailableError):
+    """The slot's last entry is in the future; it rests until that time has come."""
+
+    problem = "slot-ahead"
+
+
 class SlotFrozenError(UnavailableError):
     """What is stored of this slot is not known to be what was signed from it."""
 

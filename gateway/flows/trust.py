@@ -6,7 +6,7 @@ has expired stops every new exchange (PROTOCOL §1).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -19,14 +19,13 @@ from certs.organisations import Organisation
 from certs.own_keys import CertificateFiles, PrivateKeySet
 from certs.sealing import SealingPrivateKey
 from codes.canonical import tokyo_day
-from gateway.clock import Clock
+from gateway.clock import CLOCK_OFF_MAX, Clock
 from gateway.errors import ClockOffError, StaleDirectoryError
 from gateway.flows.own_keys import OwnKeys
 from gateway.records.statements import VerifiedNotes
 from policies.allow_list import AllowList
 
 CORE: Final = "core"
-CLOCK_OFF_MAX: Final = timedelta(seconds=30)
 
 Adopted = Callable[[Directory, Directory | None], None]
 LookForDirectory = Callable[[], Awaitable[object]]

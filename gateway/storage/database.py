@@ -9,7 +9,9 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final, LiteralString, Self, TypeAlias
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -21,16 +23,13 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 WriterConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
+CHECKER_ROLE: Final = "sekisho_checker"
 POOL_CONNECTIONS_MAX: Final = 8
 CONNECT_TIMEOUT_S: Final = 10.0
 AGAIN_S: Final = 0.2
 QUERY_TIMEOUT_S: Final = 30.0
 CLOSE_TIMEOUT_S: Final = 10.0
 ACQUIRE_TIMEOUT_S: Final = 10.0
-KEEPALIVE_IDLE_S: Final = 10
-KEEPALIVE_INTERVAL_S: Final = 5
-KEEPALIVE_PROBES: Final = 4
-USER_TIMEOUT_MS: Final = 30_000
 
 # What says that there is no database just now, and nothing about the statement.
 _GONE: Final = (
@@ -52,6 +51,7 @@ _POOL_SETTINGS: Final = _PLANNING | {
     "application_name": _APPLICATION,
     "idle_in_transaction_session_timeout": "60s",
     "lock_timeout": "20s",
+    "synchronous_commit": "on",  # whatever the role or the database were set to
 }
 _READ_ONLY: Final = _POOL_SETTINGS | {
     "application_name": f"{_APPLICATION}-checker",
@@ -67,10 +67,6 @@ _WRITER_SETTINGS: Final = _PLANNING | {
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "synchronous_commit": "on",
-    "tcp_keepalives_idle": str(KEEPALIVE_IDLE_S),
-    "tcp_keepalives_interval": str(KEEPALIVE_INTERVAL_S),
-    "tcp_keepalives_count": str(KEEPALIVE_PROBES),
-    "tcp_user_timeout": str(USER_TIMEOUT_MS),
 }
 # An older server does not know them all.
 _SET: Final[LiteralString] = """
@@ -84,14 +80,65 @@ _WARNING: Final = "01000"
 _COMMIT_SOMETHING: Final[LiteralString] = """
     SELECT pg_logical_emit_message(true, 'sekisho', 'barrier')
 """
+_OF_A_ROLE: Final = frozenset({"user", "password"})
+# Not `synchronous_standby_names` alone: that may name somebody who is not there.
+_HAS_STANDBY: Final[LiteralString] = """
+    SELECT current_setting('synchronous_standby_names') <> '' AND synchronous_standbys() > 0
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demands:
+    """What the settings promise of a database; `preflight` holds it against them."""
+
+    is_replicated: bool = False
+    """Whether what is certain stands on a synchronous standby too."""
+    may_forget: bool = False
+    """Whether a crash of the machine may cost it data: where nothing real is kept, tests alone."""
+
+
+STRICT: Final = Demands()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepAlive:
+    """How both ends of the writer's connection find out that the other is dead (PROTOCOL §5)."""
+
+    idle_s: int = 10
+    interval_s: int = 5
+    probes: int = 4
+    user_timeout_ms: int = 30_000
+    """So long sent bytes, and probes, may stay without an acknowledgement."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Return what the server sets on its end; nothing on a Unix socket."""
+        return {
+            "tcp_keepalives_idle": str(self.idle_s),
+            "tcp_keepalives_interval": str(self.interval_s),
+            "tcp_keepalives_count": str(self.probes),
+            "tcp_user_timeout": str(self.user_timeout_ms),
+        }
+
+
+KEEP_ALIVE: Final = KeepAlive()
 
 
 class Database:
     """The gateway's database, as its running role sees it."""
 
-    def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(
+        self,
+        dsn: str,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        *,
+        checker_dsn: str,
+        demands: Demands,
+    ) -> None:
         self._dsn = dsn
+        self._checker_dsn = checker_dsn
         self.pool: Final = pool
+        self.demands: Final = demands
 
     @classmethod
     async def open(
@@ -100,8 +147,12 @@ class Database:
         *,
         connections_max: int = POOL_CONNECTIONS_MAX,
         settings: Mapping[str, str] = _POOL_SETTINGS,
+        checker_dsn: str | None = None,
+        demands: Demands = STRICT,
     ) -> Self:
         """Return the database behind a DSN; `settings` are those of its sessions.
+
+        Without a `checker_dsn` the role that only reads comes in where the other does.
 
         Raises:
             UnavailableError: nobody answers there, or lets us in.
@@ -119,11 +170,18 @@ class Database:
             )
         except _NOT_LET_IN as error:
             raise UnavailableError(f"database: {type(error).__name__}") from error
-        return cls(dsn, pool)
+        checker_dsn = checker_dsn or as_role(dsn, CHECKER_ROLE)
+        return cls(dsn, pool, checker_dsn=checker_dsn, demands=demands)
 
     @classmethod
     async def open_when_there(
-        cls, dsn: str, *, connections_max: int = POOL_CONNECTIONS_MAX, patience_s: float
+        cls,
+        dsn: str,
+        *,
+        connections_max: int = POOL_CONNECTIONS_MAX,
+        checker_dsn: str | None = None,
+        demands: Demands = STRICT,
+        patience_s: float,
     ) -> Self:
         """Return the database as soon as it answers; it may be coming back just now.
 
@@ -133,7 +191,12 @@ class Database:
         deadline = time.monotonic() + patience_s
         while True:
             try:
-                return await cls.open(dsn, connections_max=connections_max)
+                return await cls.open(
+                    dsn,
+                    connections_max=connections_max,
+                    checker_dsn=checker_dsn,
+                    demands=demands,
+                )
             except UnavailableError:
                 if time.monotonic() >= deadline:
                     raise
@@ -162,12 +225,12 @@ class Database:
 
     @asynccontextmanager
     async def read_only(self) -> AsyncIterator["Database"]:
-        """Lend one connection of its own, whose every transaction is begun unable to write.
+        """Lend one connection of the checker's own role, which has no right to write anything.
 
         Raises:
             UnavailableError: nobody answers there.
         """
-        database = await Database.open(self._dsn, connections_max=1, settings=_READ_ONLY)
+        database = await Database.open(self._checker_dsn, connections_max=1, settings=_READ_ONLY)
         try:
             yield database
         finally:
@@ -188,6 +251,7 @@ class Database:
                 yield connection
             if is_certain:
                 await _barrier(connection)
+                await self._require_standby(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -202,13 +266,22 @@ class Database:
         Raises:
             UnknownResultError: the wait for the standby was cancelled, so that nobody knows
                 whether the commit will last.
-            UnavailableError: as `read`.
+            UnavailableError: as `read`; or no standby is left that commits wait for.
         """
         async with self.read() as connection:
+            await self._require_standby(connection)
             with _unless_warned(connection):
                 yield connection
+            await self._require_standby(connection)
 
-    async def connect_writer(self, on_warning: Callable[[str], None]) -> WriterConnection:
+    async def _require_standby(self, connection: Connection) -> None:
+        """Refuse to call anything certain while commits, promised to wait, wait for nobody."""
+        if self.demands.is_replicated and not await has_standby(connection):
+            raise UnavailableError("database: no synchronous standby")
+
+    async def connect_writer(
+        self, on_warning: Callable[[str], None], *, keep_alive: KeepAlive = KEEP_ALIVE
+    ) -> WriterConnection:
         """Return a connection of the writer's own, outside every pool.
 
         `on_warning` is told the SQLSTATE of each WARNING before the statement that caused it
@@ -220,15 +293,14 @@ class Database:
         try:
             connection = await asyncpg.connect(self._dsn, timeout=CONNECT_TIMEOUT_S)
             try:
-                await connection.fetch(
-                    _SET, list(_WRITER_SETTINGS), list(_WRITER_SETTINGS.values())
-                )
+                settings = _WRITER_SETTINGS | keep_alive.settings
+                await connection.fetch(_SET, list(settings), list(settings.values()))
             except BaseException:
                 connection.terminate()
                 raise
         except _NOT_LET_IN as error:
             raise UnavailableError(f"database: {type(error).__name__}") from error
-        _watch_socket(connection)
+        _watch_socket(connection, keep_alive)
 
         def listen(_: object, message: asyncpg.PostgresLogMessage) -> None:
             if isinstance(message, asyncpg.PostgresWarning):
@@ -236,6 +308,19 @@ class Database:
 
         connection.add_log_listener(listen)
         return connection
+
+
+def as_role(dsn: str, role: str) -> str:
+    """Return where another role finds the same database; no password of the first goes along."""
+    parts = urlsplit(dsn)
+    said = [(name, value) for name, value in parse_qsl(parts.query) if name not in _OF_A_ROLE]
+    query = urlencode([*said, ("user", role)])
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}?{query}"
+
+
+async def has_standby(connection: Connection) -> bool:
+    """Tell whether there is a standby now that commits wait for."""
+    return bool(await connection.fetchval(_HAS_STANDBY))
 
 
 async def _barrier(connection: Connection) -> None:
@@ -279,15 +364,15 @@ async def fetch(connection: Connection, query: LiteralString, *arguments: object
     return await connection.fetch(query, *arguments)
 
 
-def _watch_socket(connection: WriterConnection) -> None:
-    """Let the kernel find a dead peer: 10 s idle, then probes; 30 s for unacknowledged bytes."""
+def _watch_socket(connection: WriterConnection, keep_alive: KeepAlive) -> None:
+    """Let the kernel find a dead peer."""
     # asyncpg offers no public way to its socket, and only the socket takes these options.
     transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001
     found: socket.socket = transport.get_extra_info("socket")
     if found.family not in (socket.AF_INET, socket.AF_INET6):
         return
     found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keep_alive.idle_s)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, keep_alive.interval_s)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, keep_alive.probes)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, keep_alive.user_timeout_ms)

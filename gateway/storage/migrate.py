@@ -14,7 +14,7 @@ from typing import Final, LiteralString
 import asyncpg
 
 from gateway.errors import ConfigurationError, UnavailableError
-from gateway.storage.database import CONNECT_TIMEOUT_S, Connection
+from gateway.storage.database import CHECKER_ROLE, CONNECT_TIMEOUT_S, Connection
 
 APP_ROLE: Final = "sekisho_app"
 _PACKAGE: Final = "gateway.storage"
@@ -121,8 +121,9 @@ async def check_schema(
 async def _migrate(
     connection: "asyncpg.Connection[asyncpg.Record]", migrations: Sequence[Migration]
 ) -> list[Migration]:
-    if not await connection.fetchval(_HAS_ROLE, APP_ROLE):
-        raise SchemaError(f"the database has no role {APP_ROLE}; create it first")
+    for role in (APP_ROLE, CHECKER_ROLE):
+        if not await connection.fetchval(_HAS_ROLE, role):
+            raise SchemaError(f"the database has no role {role}; create it first")
     if not await connection.fetchval(_IS_THERE):
         await connection.execute(_CREATE)
         await connection.execute(_GRANT)

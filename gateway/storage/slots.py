@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.records.tree import EMPTY_ROOT
 from gateway.storage.append import SlotMovedError, UnknownCommitError, known_failures
-from gateway.storage.database import Connection, WriterConnection
+from gateway.storage.database import Connection, WriterConnection, has_standby
 from gateway.storage.effects import Effect
 
 
@@ -153,9 +153,6 @@ async def last_month(connection: WriterConnection, slot: int) -> int | None:
     return month
 
 
-_STANDBYS: Final[LiteralString] = """
-    SELECT current_setting('synchronous_standby_names') <> '' AND synchronous_standbys() > 0
-"""
 _PROMISE: Final[LiteralString] = "SELECT set_config('sekisho.durability', 'replicated', false)"
 
 
@@ -166,7 +163,7 @@ async def promise_replication(connection: WriterConnection) -> bool:
     """
     with known_failures():
         await connection.fetchval(_PROMISE)
-        return bool(await connection.fetchval(_STANDBYS))
+        return await has_standby(connection)
 
 
 _IS_WHERE_RESTORED: Final[LiteralString] = """

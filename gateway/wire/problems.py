@@ -138,6 +138,7 @@ PROBLEM_TYPES: Final = _catalogue(
     ("stale-directory", HTTPStatus.SERVICE_UNAVAILABLE, "The directory is not fresh enough"),
     ("slot-stopped", HTTPStatus.SERVICE_UNAVAILABLE, "Records cannot be made just now"),
     ("slot-unproved", HTTPStatus.SERVICE_UNAVAILABLE, "Records cannot be made just now"),
+    ("slot-ahead", HTTPStatus.SERVICE_UNAVAILABLE, "The last record is ahead of the clock"),
     ("slot-frozen", HTTPStatus.SERVICE_UNAVAILABLE, "What is stored may no longer be signed"),
     ("no-free-slot", HTTPStatus.SERVICE_UNAVAILABLE, "Records cannot be made just now"),
     ("not-cosigned", HTTPStatus.SERVICE_UNAVAILABLE, "No witness has cosigned the records yet"),

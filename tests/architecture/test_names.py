@@ -14,7 +14,10 @@ _EVENT = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Hands on a problem's slug and its message for operators, where there is a problem.
 _BUNDLED = frozenset({"gateway/http/edge.py"})
 _UNITS = ("seconds", "entries", "items", "rows", "bytes", "version", "connections")
-_COUNTED = ("conflicts", "ready", "wanted", "open", "frozen", "unconfirmed", "locked", "overdue")
+_COUNTED = (
+    *("conflicts", "ready", "wanted", "open", "frozen", "broken", "unconfirmed", "locked"),
+    "overdue",
+)
 # What a label may tell: words of this program or names of the directory, never of a person.
 _LABELS = frozenset(
     {

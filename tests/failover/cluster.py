@@ -22,7 +22,7 @@ from urllib.request import Request, urlopen
 
 import asyncpg
 
-from gateway.storage.embedded import APP_ROLE, DATABASE, OWNER_ROLE, SUPERUSER
+from gateway.storage.embedded import APP_ROLE, CHECKER_ROLE, DATABASE, OWNER_ROLE, SUPERUSER
 from gateway.storage.embedded_host import ServerUser, find_install
 from tests.tools.ports import HOST, free_ports
 
@@ -296,6 +296,7 @@ async def make_database(cluster: Cluster) -> None:
     for statement in (
         f"CREATE ROLE {OWNER_ROLE} LOGIN",
         f"CREATE ROLE {APP_ROLE} LOGIN",
+        f"CREATE ROLE {CHECKER_ROLE} LOGIN",
         f"GRANT pg_read_all_stats TO {OWNER_ROLE}",
         f"CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE}",
     ):

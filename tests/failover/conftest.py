@@ -13,7 +13,7 @@ from gateway.flows.record_marks import ReleasedMarks
 from gateway.storage.database import Database
 from gateway.storage.embedded import OWNER_ROLE
 from gateway.storage.migrate import migrate
-from tests.conftest import memory_folder
+from tests.conftest import FORGETFUL, memory_folder
 from tests.failover.cluster import Cluster, make_database, running_cluster
 from tests.integration.record_log import NETWORK, ORGANISATION, RecordLog, add_effects
 
@@ -37,7 +37,7 @@ async def replicated_log(started_cluster: Cluster, cluster_folder: Path) -> Reco
     owner = started_cluster.dsn(OWNER_ROLE)
     await migrate(owner)
     await add_effects(owner)
-    database = await Database.open(started_cluster.dsn())
+    database = await Database.open(started_cluster.dsn(), demands=FORGETFUL)
     keys = KeyStore.create(
         cluster_folder / "keys",
         MasterKey.generate(),

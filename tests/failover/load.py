@@ -14,6 +14,7 @@ from gateway.records.tiles import RightEdge
 from gateway.records.tree import leaf_hash
 from gateway.storage.database import Database
 from gateway.storage.tiles import read_slots
+from tests.conftest import FORGETFUL
 from tests.integration.record_log import Mark, RecordLog, a_draft, recorded
 
 _LOADERS: Final = 12
@@ -82,7 +83,7 @@ class Found:
 
 async def audit(log: RecordLog, dsn: str, acknowledged: list[Recorded]) -> Found:
     """Read the whole log anew and hold against it everything that was acknowledged."""
-    database = await Database.open_when_there(dsn, patience_s=_GOES_ON_S)
+    database = await Database.open_when_there(dsn, demands=FORGETFUL, patience_s=_GOES_ON_S)
     try:
         fresh = RecordLog(
             database=database,

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,9 @@ import pytest
 from gateway.errors import ConfigurationError
 from gateway.flows.record import RecordWriter, SlotStoppedError
 from gateway.storage.database import Database
-from gateway.storage.embedded import SUPERUSER
+from gateway.storage.embedded import APP_ROLE, SUPERUSER
+from gateway.storage.preflight import preflight
+from tests.conftest import FORGETFUL
 from tests.failover.cluster import Cluster, Node
 from tests.failover.load import Load, audit, loaded
 from tests.integration.record_log import RecordLog, a_draft, recorded
@@ -27,7 +30,7 @@ pytestmark = pytest.mark.timeout(400)  # Patroni's own pace, on a busy machine s
 @asynccontextmanager
 async def at_work(log: RecordLog, cluster: Cluster) -> AsyncIterator[RecordWriter]:
     """Hold a slot on the cluster whose commits were promised a standby."""
-    database = await Database.open_when_there(cluster.dsn(), patience_s=30)
+    database = await Database.open_when_there(cluster.dsn(), demands=FORGETFUL, patience_s=30)
     try:
         async with replace(log, database=database).writer(is_replicated=True) as writer:
             yield writer
@@ -135,6 +138,55 @@ async def test_a_node_that_lags_is_not_promoted_by_patroni(cluster: Cluster) -> 
     assert cluster.node("leader") is leader
 
 
+async def test_a_standby_is_not_worked_on(cluster: Cluster) -> None:
+    standby = cluster.dsn_of(cluster.node("sync_standby").name, APP_ROLE)
+
+    with pytest.raises(ConfigurationError, match="is a standby"):
+        await preflight(standby, FORGETFUL)
+
+
+@pytest.mark.usefixtures("replicated_log")  # for the schema
+async def test_a_cluster_with_a_standby_is_taken_as_replicated(cluster: Cluster) -> None:
+    demands = replace(FORGETFUL, is_replicated=True)
+    database = await Database.open(cluster.dsn(), demands=demands)
+
+    await preflight(cluster.dsn(), demands)
+    async with database.certain() as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    await database.close()
+
+
+@pytest.mark.usefixtures("replicated_log")  # for the role
+async def test_both_ends_of_the_writers_connection_watch_each_other(cluster: Cluster) -> None:
+    database = await Database.open(cluster.dsn(), connections_max=1)
+    writer = await database.connect_writer(lambda _: None)
+    own: socket.socket = writer._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+
+    ours = {
+        name: own.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+    }
+    is_watched = own.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    rows = await writer.fetch("SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp_%'")
+    await writer.close()
+    await database.close()
+
+    assert is_watched == 1
+    assert ours == {
+        "TCP_KEEPIDLE": 10,
+        "TCP_KEEPINTVL": 5,
+        "TCP_KEEPCNT": 4,
+        "TCP_USER_TIMEOUT": 30_000,
+    }
+    # Of the very socket: the server asks its kernel.
+    assert {row["name"]: row["setting"] for row in rows} == {
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "4",
+        "tcp_user_timeout": "30000",
+    }
+
+
 @asynccontextmanager
 async def promoted_by_hand(cluster: Cluster, node: Node) -> AsyncIterator[str]:
     """Serve a node's data as if it were a primary, against everything Patroni knows."""
@@ -147,8 +199,8 @@ async def promoted_by_hand(cluster: Cluster, node: Node) -> AsyncIterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        dsn = cluster.dsn_of(node.name, "sekisho_app")
-        await (await Database.open_when_there(dsn, patience_s=30)).close()
+        dsn = cluster.dsn_of(node.name, APP_ROLE)
+        await (await Database.open_when_there(dsn, demands=FORGETFUL, patience_s=30)).close()
         yield dsn
     finally:
         server.kill()
@@ -167,7 +219,7 @@ async def test_a_lagging_node_that_somebody_promoted_is_found_out(
         (gone,) = await writer.append([a_draft()], source="a")
 
     async with promoted_by_hand(cluster, lagging) as dsn:
-        database = await Database.open(dsn)
+        database = await Database.open(dsn, demands=FORGETFUL)
         log = replace(replicated_log, database=database)
         try:
             with pytest.raises(ConfigurationError, match="no synchronous standby"):

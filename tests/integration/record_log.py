@@ -121,6 +121,10 @@ class SetClock:
     def monotonic(self) -> float:
         return self.moment.timestamp()
 
+    def ahead_of(self, _: datetime) -> timedelta:
+        """No real clock shows what a test sets: there is nothing to compare."""
+        return timedelta(0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordLog:

@@ -13,7 +13,6 @@ import asyncpg
 import pytest
 
 from codes.canonical import TOKYO, tokyo_day
-from gateway.app.gateway_role import read_gate
 from gateway.demo import cast
 from gateway.domain.inquiry import InquiryState
 from gateway.domain.staff import Role, Staff
@@ -240,11 +239,16 @@ async def test_a_changed_row_is_named_and_hides_no_other(
 
 
 async def test_the_checkers_session_cannot_write(scene: Scene) -> None:
-    async with scene.city.context.database.read_only() as database:
-        assert (await read_gate(database))[0] >= 0
+    async with (
+        scene.city.context.database.read_only() as database,
+        database.read() as connection,
+    ):
+        assert await connection.fetchval("SELECT count(*) FROM log_entries") > 0
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-            async with database.read() as connection:
-                await connection.execute("DELETE FROM outbox")
+            await connection.execute("DELETE FROM log_entries")
+        await connection.execute("SET default_transaction_read_only = off")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("DELETE FROM log_entries")
 
 
 async def test_every_day_that_is_over_is_checked_once(scene: Scene) -> None:

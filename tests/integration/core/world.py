@@ -75,6 +75,10 @@ class WorldClock:
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time() + self.ahead.total_seconds()
 
+    def ahead_of(self, other: datetime) -> timedelta:
+        """Compare as if every real clock had been moved with this one."""
+        return self.now() - self.ahead - other
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:

@@ -28,7 +28,7 @@ from gateway.storage.dump import OwnerDatabase
 from gateway.storage.embedded import OWNER_ROLE, EmbeddedPostgres
 from gateway.storage.load import loading
 from gateway.storage.migrate import SchemaError, shipped_migrations
-from tests.conftest import Dsns, create_database, drop_database
+from tests.conftest import FORGETFUL, Dsns, create_database, drop_database
 from tests.integration.backups import Backups, digests, execute
 from tests.integration.record_log import ORGANISATION, Mark, RecordLog, a_draft
 
@@ -54,7 +54,7 @@ async def test_everything_comes_back_bit_for_bit_and_the_log_goes_on(
     assert done.rows == looked.rows
     assert await digests(another.owner) == before
     assert before["marks"][0] == 60
-    database = await Database.open(another.app)
+    database = await Database.open(another.app, demands=FORGETFUL)
     restored = replace(record_log, database=database)
     await grown(restored, 1, begin=60)
     assert len(await restored.leaves(0)) == 62
@@ -70,7 +70,7 @@ async def test_a_restored_slot_goes_on_only_where_a_mark_shows_that_nothing_foll
 ) -> None:
     await grown(record_log, 3)
     await backups.restore(await backups.make(dsns.owner), another.owner, key_store.directory)
-    database = await Database.open(another.app)
+    database = await Database.open(another.app, demands=FORGETFUL)
     on_this_machine = replace(record_log, database=database)
     elsewhere = replace(on_this_machine, marks=ReleasedMarks(backups.target / "no-marks"))
 
@@ -103,7 +103,7 @@ async def test_where_no_slot_is_vouched_for_none_is_written_and_none_is_lost_by_
         for writer in (first, second):
             await writer.append([a_draft()], source="a")
     await backups.restore(await backups.make(dsns.owner), another.owner, key_store.directory)
-    database = await Database.open(another.app)
+    database = await Database.open(another.app, demands=FORGETFUL)
     with_marks = replace(record_log, database=database)
     without = replace(with_marks, marks=ReleasedMarks(backups.target / "no-marks"))
 

@@ -20,7 +20,7 @@ from gateway.storage import erasures
 from gateway.storage.database import Database
 from gateway.storage.erasures import ErasureRefusedError
 from gateway.storage.record_ranges import range_of
-from tests.conftest import Dsns
+from tests.conftest import FORGETFUL, Dsns
 from tests.integration.backups import Backups
 from tests.integration.flows.erasure_scene import FIRST_DAY, NEXT, OLD, PERSON, Scene
 from tests.integration.record_log import ORGANISATION, a_draft, recorded
@@ -150,7 +150,7 @@ async def test_neither_database_nor_its_backup_reads_an_erased_month_but_with_an
         restore.key_store(tmp_path / "late", now=now + timedelta(days=35))
 
     async def read(dsn: str, folder: Path) -> list[object]:
-        database = await Database.open(dsn)
+        database = await Database.open(dsn, demands=FORGETFUL)
         keys = KeyStore.open(folder, scene.master)
         reader = RecordReader(database=database, organisation=ORGANISATION, keys=keys)
         found = [entry.private for entry in await reader.find(wanted)]

@@ -21,7 +21,7 @@ from gateway.records.tree import leaf_hash
 from gateway.storage.database import Database
 from gateway.storage.embedded import DATABASE, OWNER_ROLE, SUPERUSER, EmbeddedPostgres
 from gateway.storage.migrate import migrate
-from tests.conftest import memory_folder
+from tests.conftest import FORGETFUL, memory_folder
 from tests.integration.record_log import Mark, RecordLog, SetClock, a_draft, add_effects, recorded
 
 _LOADERS = 24
@@ -43,7 +43,7 @@ async def own_log(
 ) -> AsyncIterator[RecordLog]:
     await migrate(own_postgres.dsn(OWNER_ROLE))
     await add_effects(own_postgres.dsn(OWNER_ROLE))
-    database = await Database.open(own_postgres.dsn())
+    database = await Database.open(own_postgres.dsn(), demands=FORGETFUL)
     log = RecordLog(
         database=database,
         signer=log_signer,
@@ -78,7 +78,7 @@ async def test_a_killed_database_loses_nothing_that_was_acknowledged(
         os.kill(own_postgres.pid, signal.SIGKILL)
     await asyncio.to_thread(own_postgres.start)
     own_log.database.pool.terminate()
-    database = await Database.open(own_postgres.dsn())
+    database = await Database.open(own_postgres.dsn(), demands=FORGETFUL)
     log = replace(own_log, database=database)
 
     leaves = await log.leaves(0)

@@ -40,7 +40,7 @@ async def test_time_in_a_slot_never_decreases(record_log: RecordLog) -> None:
     assert isinstance(clock, SetClock)
     async with record_log.writer() as writer:
         first = recorded((await writer.append([a_draft()], source="a"))[0])
-        clock.moment -= timedelta(hours=2)
+        clock.moment -= timedelta(seconds=20)
         second = recorded((await writer.append([a_draft()], source="a"))[0])
     async with record_log.writer() as writer:
         third = recorded((await writer.append([a_draft()], source="a"))[0])

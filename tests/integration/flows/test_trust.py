@@ -13,9 +13,10 @@ from certs.own_keys import CertificateFiles, PrivateKeySet
 from certs.publish import DirectoryChanges, read_published
 from certs.rotation import KeyKind, renew_key_set
 from codes.canonical import canonical_json
+from gateway.clock import CLOCK_OFF_MAX
 from gateway.demo import cast
 from gateway.errors import ClockOffError, StaleDirectoryError
-from gateway.flows.trust import CLOCK_OFF_MAX, Trust
+from gateway.flows.trust import Trust
 from tests.integration.core.world import WorldClock
 from tests.integration.flows.trusts import SECOND, UNION, enrolled_anew, opened, publish
 

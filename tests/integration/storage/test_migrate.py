@@ -105,3 +105,12 @@ async def test_partitions_reach_from_last_month_to_two_months_ahead(database: Da
             " WHERE inhparent = 'log_entries'::regclass"
         )
     assert sorted(row["name"] for row in found) == [f"log_entries_{month}" for month in months]
+
+
+async def test_a_database_without_one_of_the_roles_is_not_migrated(
+    dsns: Dsns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.storage.migrate.CHECKER_ROLE", "sekisho_nobody")
+
+    with pytest.raises(SchemaError, match="has no role sekisho_nobody; create it first"):
+        await migrate(dsns.owner)

@@ -82,6 +82,7 @@ def test_paths_are_taken_from_the_folder_of_the_file() -> None:
         (("[master_key]", "[resident_network]\nresidents='r'\n[master_key]"), "resident_network"),
         (("[master_key]", "[records]\ndurability='replicated'\n[master_key]"), "needs database"),
         (("[master_key]", "[database]\nowner_dsn='x'\n[master_key]"), "owner_dsn without"),
+        (("[master_key]", "[database]\nchecker_dsn='x'\n[master_key]"), "checker_dsn without"),
         (("path = ", "source = 'pkcs11'\npath = "), "source pkcs11 needs [master_key.pkcs11]"),
         (("[listeners.network]", f"{TOKEN}[listeners.network]"), "source file has no [master_key"),
         (("path = ", "source = 'tpm'\npath = "), "at `$.master_key.source`"),
@@ -117,6 +118,22 @@ def test_port_0_is_not_for_production() -> None:
     text = CORE.replace('"test"', '"production"', 1).replace("8443", "0")
 
     assert "port 0" in refusal(text)
+
+
+@pytest.mark.parametrize(("role", "is_refused"), [("core", True), ("witness", False)])
+def test_people_s_data_is_in_no_embedded_database_in_production(
+    role: str, *, is_refused: bool
+) -> None:
+    text = CORE.replace('"test"', '"production"', 1)
+    if role != "core":
+        text = text.replace('"core"', f'"{role}"', 1).replace('"core"', '"audit-office"', 1)
+    behind_dsn = text + '[database]\ndsn = "postgresql://sekisho_app@db1/sekisho"\n'
+
+    assert parse_settings(behind_dsn.encode(), base=BASE).environment == "production"
+    if is_refused:
+        assert "environment production needs database.dsn" in refusal(text)
+    else:
+        assert parse_settings(text.encode(), base=BASE).is_embedded
 
 
 def test_a_path_alone_means_a_key_in_a_file_and_a_token_is_named_whole() -> None:
