@@ -32,7 +32,6 @@ _PASSES: Final = 3
 _LANES: Final = 4
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
-_OURS: Final = f"$argon2id$v=19$m={_MEMORY_KIB},t={_PASSES},p={_LANES}$"
 # OpenSSL shares as many threads as there are cores among all derivations of a process; two at once
 # each take some, wait for the rest, and never end (tried with OpenSSL of cryptography 50).
 ONE_ARGON2_AT_A_TIME: Final = threading.Lock()
@@ -42,7 +41,7 @@ _PHC: Final = re.compile(
     re.ASCII,
 )
 # Salt and hash of zeros: costs the same work as a real one, and no known password fits it.
-_NOBODY: Final = f"{_OURS}{'A' * 22}${'A' * 43}"
+_NOBODY: Final = f"{'A' * 22}${'A' * 43}"
 
 
 def hash_password(password: str) -> str:
@@ -71,7 +70,7 @@ def verify_password(password: str, stored: str | None) -> None:
     if len(password) > PASSWORD_CHARACTERS_MAX:
         raise PasswordError("wrong-password")
     normal = unicodedata.normalize("NFKC", password)
-    phc = _NOBODY if stored is None else stored
+    phc = _ours() + _NOBODY if stored is None else stored
     if not _PHC.fullmatch(phc):
         raise PasswordError("stored-password-malformed")
     try:
@@ -86,7 +85,11 @@ def verify_password(password: str, stored: str | None) -> None:
 
 def needs_rehash(stored: str) -> bool:
     """Tell whether a stored string was made with other parameters than today's."""
-    return not stored.startswith(_OURS)
+    return not stored.startswith(_ours())
+
+
+def _ours() -> str:
+    return f"$argon2id$v=19$m={_MEMORY_KIB},t={_PASSES},p={_LANES}$"
 
 
 class TotpAlgorithm(StrEnum):

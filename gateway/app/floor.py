@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from certs.directory import ALLOW_LIST_BYTES_MAX, DIRECTORY_BYTES_MAX, Directory
 from certs.errors import CertsError
+from certs.keystore import KeyStore
 from certs.own_keys import PrivateKeySet, read_public
 from certs.tls import network_client_context, network_server_context
 from gateway import metrics
@@ -71,16 +72,7 @@ async def laid_floor(
         stack.push_async_callback(database.close)
         await trust_memory(worker, database, trust).recall()
         keys = worker.key_store()
-        await open_streams(
-            database=database,
-            network=trust.network,
-            organisation=trust.organisation,
-            slots=trust.directory.organisation(trust.organisation).slots,
-            key_set_digest=trust.keys.key_set.digest,
-            keys=keys,
-            clock=worker.clock,
-        )
-        await look_at_slots(database)
+        await _ready_streams(worker, database, trust, keys)
         peers = Peers(RouteBook(trust).route)
         trust.watch(lambda _new, _old: peers.retire_changed())
         stack.push_async_callback(peers.close)
@@ -115,6 +107,22 @@ async def laid_floor(
             witnesses=witnesses,
             cosigned=await cosigned_memory(worker, database),
         )
+
+
+async def _ready_streams(
+    worker: WorkerContext, database: Database, trust: Trust, keys: KeyStore
+) -> None:
+    """Open what streams there are not yet, and look whether the others are whole."""
+    await open_streams(
+        database=database,
+        network=trust.network,
+        organisation=trust.organisation,
+        slots=trust.directory.organisation(trust.organisation).slots,
+        key_set_digest=trust.keys.key_set.digest,
+        keys=keys,
+        clock=worker.clock,
+    )
+    await look_at_slots(database)
 
 
 def witness_tasks(context: Context) -> tuple[BackgroundTask, ...]:

@@ -20,7 +20,7 @@ from gateway.flows.record_seal import private_ad
 from gateway.storage.erasures import KnownCopy, Sample
 
 METHOD: Final[Mapping[str, object]] = {
-    "standard": "NIST SP 800-88 Rev. 1",
+    "standard": "NIST SP 800-88",
     "category": "purge",
     "technique": "cryptographic-erase",
     "cipher": "AES-256-GCM",

@@ -3,16 +3,29 @@
 They give their people and clients names of their own. Who cannot share lies in `alone`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from certs import passwords
 from gateway.demo import cast
 from gateway.storage.embedded import EmbeddedPostgres
 from tests.conftest import NewDatabase, new_databases
 from tests.e2e.parties import Network, whole_network
 from tests.e2e.people import People
 from tests.e2e.staff import Person, first_account
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hash passwords with little work: a quarter of what these tests took was to make it much.
+
+    How much it is for real stands in `unit/certs/test_passwords.py`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"_MEMORY_KIB": 64, "_PASSES": 1, "_LANES": 1}.items():
+            patch.setattr(passwords, name, value)
+        yield
 
 
 @pytest.fixture(scope="session")
