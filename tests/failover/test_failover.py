@@ -138,6 +138,7 @@ async def test_a_node_that_lags_is_not_promoted_by_patroni(cluster: Cluster) -> 
     assert cluster.node("leader") is leader
 
 
+@pytest.mark.usefixtures("replicated_log")  # for the role
 async def test_a_standby_is_not_worked_on(cluster: Cluster) -> None:
     standby = cluster.dsn_of(cluster.node("sync_standby").name, APP_ROLE)
 

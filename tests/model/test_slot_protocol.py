@@ -23,7 +23,7 @@ def _explored(rules: Rules) -> Explored[State]:
         Rules(failovers=0, restores=1, witness_asked=False),
         Rules(failovers=1, restores=1, entries=2),
         # Whoever administers the database makes up rows, and puts back what it was ever sent.
-        Rules(failovers=0, deaths=0, rewrites=2, refusals=1, witness_asked=False),
+        Rules(failovers=0, deaths=0, rewrites=1, refusals=1, witness_asked=False),
         Rules(failovers=0, deaths=1, rewrites=2, refusals=1, entries=2, witness_asked=False),
     ],
 )
