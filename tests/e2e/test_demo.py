@@ -72,7 +72,8 @@ def test_nothing_is_left_where_it_worked(played: dict[str, Any]) -> None:
 
 def test_an_interrupted_run_ends_every_process_it_started(tmp_path: Path) -> None:
     demo = subprocess.Popen(
-        [*COMMAND, "--data-dir", str(tmp_path / "data")],
+        # A shell lets what it starts in the background ignore interrupts, tests among it.
+        ["env", "--default-signal=INT", *COMMAND, "--data-dir", str(tmp_path / "data")],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
