@@ -51,7 +51,7 @@ def the_lossy() -> Lossy:
 
 
 @given(edits)
-@settings(max_examples=100, derandomize=True)  # `make fuzz` draws anew
+@settings(max_examples=60, derandomize=True)  # `make fuzz` draws anew
 def test_both_verifiers_say_the_same(made: list[Edit]) -> None:
     files = edited(the_good().files(), made)
 
@@ -61,7 +61,7 @@ def test_both_verifiers_say_the_same(made: list[Edit]) -> None:
 
 
 @given(st.lists(st.builds(replace, edits.map(lambda made: made[0]), file=FILE), max_size=2))
-@settings(max_examples=50, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 def test_both_verifiers_say_the_same_of_an_erased_month(made: list[Edit]) -> None:
     files = edited(the_aged().files(), made)
 
@@ -74,7 +74,7 @@ def test_both_verifiers_say_the_same_of_an_erased_month(made: list[Edit]) -> Non
     st.lists(st.builds(replace, edits.map(lambda made: made[0]), file=LOSSY_FILE), max_size=2),
     st.sampled_from((BEFORE, IN_IT, AFTER)),
 )
-@settings(max_examples=75, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 def test_both_verifiers_say_the_same_of_a_log_that_lost_records(
     made: list[Edit], minutes: Minutes
 ) -> None:
