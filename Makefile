@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 # A file's tests stay together, so that what they share is set up once.
-TESTS := pytest -n 4 --dist loadfile --no-loadscope-reorder -q
+TESTS := pytest -n 3 --dist loadfile --no-loadscope-reorder -q
 STAMP := .venv/.stamp
 SOFTHSM := .tools/softhsm
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
